@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,8 +40,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except OSError as error:
-        if isinstance(error, OutputError):
-            raise
         raise OutputError(f"{path}: cannot write there ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -59,11 +58,12 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         SourceError: missing file, not an npz, or object arrays inside.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
-            if isinstance(data, np.ndarray):
-                raise SourceError(f"{path}: a single array, not an .npz archive")
+        data = np.load(path, allow_pickle=False)
+        if isinstance(data, np.ndarray):
+            raise SourceError(f"{path}: a single array, not an .npz archive")
+        with data:
             return {name: data[name] for name in data.files}
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise SourceError(f"{path}: not a readable .npz file ({error})") from error

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.errors import PosecoreError
+from posecore.errors import SourceError
 from posecore.files import read_npz, write_npz
 from posecore.skeletons import BODY_21
 
@@ -147,7 +147,7 @@ class Take:
         """Read a Take written by :meth:`save`.
 
         Raises:
-            PosecoreError: the file is missing, not an npz, or not a Take.
+            SourceError: the file is missing, not an npz, or not a Take.
         """
         data = read_npz(Path(path))
         try:
@@ -167,4 +167,4 @@ class Take:
                 notes=meta["notes"],
             )
         except (KeyError, ValueError, TypeError) as error:
-            raise PosecoreError(f"{path}: not a posecore Take ({error}); make one with 'posecore capture'") from error
+            raise SourceError(f"{path}: not a posecore Take ({error}); make one with 'posecore capture'") from error
