@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -249,7 +249,7 @@ def _blends(source: Skeleton, target: Skeleton) -> dict[str, _Blend]:
     return _BLENDS.get(key, {})
 
 
-@lru_cache(maxsize=None)
+@cache
 def conversion_weights(source: Skeleton, target: Skeleton) -> NDArray[np.float32]:
     """Weights (J_target, J_source) that turn joints of ``source`` into joints of ``target``.
 

@@ -36,9 +36,9 @@ def test_the_file_has_ordinary_permissions(tmp_path) -> None:
 
 
 def test_no_folder_is_one_clear_line(tmp_path) -> None:
-    with pytest.raises(OutputError, match=r"nowhere.*cannot write there \(No such file or directory\)") as caught:
-        with atomic_path(tmp_path / "nowhere" / "a.bvh"):
-            pass
+    message = r"nowhere.*cannot write there \(No such file or directory\)"
+    with pytest.raises(OutputError, match=message) as caught, atomic_path(tmp_path / "nowhere" / "a.bvh"):
+        pass
     assert "\n" not in str(caught.value)
 
 

@@ -72,7 +72,7 @@ def test_defaults_and_checks() -> None:
     assert motion.betas.shape == (10,)
     with pytest.raises(ValueError, match=r"Motion.rotations: expected shape \(4, 24, 4\), got \(4, 23, 4\)"):
         replace(motion, rotations=motion.rotations[:, 1:])
-    with pytest.raises(ValueError, match="Motion.translation: holds NaN"):
+    with pytest.raises(ValueError, match=r"Motion\.translation: holds NaN"):
         replace(motion, translation=np.full((4, 3), np.inf, np.float32))
     with pytest.raises(ValueError, match="must increase"):
         replace(motion, times=np.array([0, 2, 1, 3.0]))
