@@ -5,6 +5,8 @@ Every message is one line: what is wrong, where, and what to do.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = ["Cancelled", "NoPersonError", "OutputError", "PosecoreError", "SourceError"]
 
 
@@ -33,6 +35,11 @@ class OutputError(PosecoreError):
 
 
 class Cancelled(PosecoreError):
-    """The user stopped the work. Exit code 130, as a shell's Ctrl-C."""
+    """The user stopped the work. Exit code 130, as a shell's Ctrl-C.
+
+    Attributes:
+        partial: what was done until then (a Take, for a capture), or None.
+    """
 
     exit_code = 130
+    partial: Any = None

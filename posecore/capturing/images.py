@@ -23,7 +23,7 @@ __all__ = ["PICTURE_SUFFIXES", "ImageSequence", "find_pictures", "fit", "is_imag
 
 #: File endings that are read as still pictures. An animated .gif is read as a video.
 PICTURE_SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .bmp .dib .tif .tiff .webp .tga .ppm .pgm .pbm .pnm .jp2 .j2k .avif .dds .sgi".split()
+    ".png .jpg .jpeg .jpe .jfif .bmp .dib .tif .tiff .webp .tga .ppm .pgm .pbm .pnm .jp2 .j2k .avif .sgi".split()  # noqa: SIM905
 )
 
 #: Frames per second of pictures, which carry no time.
@@ -188,7 +188,7 @@ class ImageSequence(FrameSource):
         ]
         if not self._files:
             length = (positions[-1] + 1) / self.rate
-            raise SourceError(f"{source}: no pictures from {low:g} s to {high:g} s; the sequence is {length:.2f} s long")
+            raise SourceError(f"{source}: no pictures from {low:g} s to {high:g} s; the sequence lasts {length:.2f} s")
         self.count: int | None = len(self._files)
         self.size = self._first_size()
 

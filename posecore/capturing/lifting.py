@@ -74,7 +74,7 @@ def _anchor(points: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[n
     hips = BODY_21.indices(["l_hip", "r_hip"])
     pelvis = BODY_21.index("pelvis")
     mean = (seen[..., None] * points).sum(axis=-2) / np.maximum(seen.sum(axis=-1)[..., None], _TINY)
-    hips_seen = (seen[..., hips] >= _ANCHOR_CONFIDENCE).all(axis=-1)[..., None]
+    hips_seen = seen[..., hips].min(axis=-1)[..., None] >= _ANCHOR_CONFIDENCE
     fallback = np.where(hips_seen, points[..., hips, :].mean(axis=-2), mean)
     return np.where(seen[..., pelvis, None] >= _ANCHOR_CONFIDENCE, points[..., pelvis, :], fallback)
 

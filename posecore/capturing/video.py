@@ -6,6 +6,7 @@ file gives every frame before the fault and, where the codec finds a clean start
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -212,10 +213,8 @@ class _Decoding:
 
     def _drain(self, stream: Any) -> Iterator[av.VideoFrame]:
         """What the decoder still holds, all of it from before the fault (or the end)."""
-        try:
+        with contextlib.suppress(av.FFmpegError):  # nothing whole is left in it, and the fault has been noted
             yield from stream.codec_context.decode(None)
-        except av.FFmpegError:
-            pass  # nothing whole is left in it, and the fault has been noted
         stream.codec_context.flush_buffers()
 
     def _note_fault(self) -> None:
@@ -229,10 +228,10 @@ class _Decoding:
 
     def _conclude(self) -> None:
         """At the end of the file: was it the end that the file promised?"""
-        total = self.video._total
+        total = self.video._total if self.video._promised else None
         if self.fault is not None:
             self.video.warn(f"{self._damage(*self.fault)}; the rest is ignored")
-        elif self.video._promised and total is not None and self.index < 0.98 * total - 2 and self.last_time is not None:
+        elif total is not None and self.index < 0.98 * total - 2 and self.last_time is not None:
             self.video.warn(f"{self._damage(self.last_time, self.index)}; the rest is ignored")
 
 
@@ -315,7 +314,7 @@ def _upright(picture: av.VideoFrame, stream: Any, reformatter: VideoReformatter)
     if abs(ratio - 1) > 0.01 and 0.2 < ratio < 5:
         width = max(1, round(width * ratio))
     image = reformatter.reformat(picture, width=width, height=height, format="rgb24").to_ndarray()
-    return _orient(image, _display_matrix(picture.side_data))
+    return _orient(np.asarray(image, np.uint8), _display_matrix(picture.side_data))
 
 
 def _display_matrix(side_data: Iterable[Any]) -> tuple[int, int, int, int] | None:
