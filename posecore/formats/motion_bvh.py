@@ -14,11 +14,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posecore.errors import SourceError
 from posecore.formats.bvh import Bvh, read_bvh, write_bvh
 from posecore.formats.euler import continuous_euler
+from posecore.formats.rest import rest_places, tips
 from posecore.formats.timing import at_even_rate
 from posecore.motion import Motion, continuous
 from posecore.skeletons import SMPL_24
@@ -58,16 +58,6 @@ def _names(names: str) -> list[str]:
     if names == "smpl":
         return list(SMPL_24.joints)
     raise ValueError(f"names must be 'mixamo' or 'smpl', got {names!r}")
-
-
-def _end_sites(offsets: NDArray[np.floating]) -> tuple[tuple[int, NDArray[np.float64]], ...]:
-    """Tips of head, toes and fingers, so that the last bones have a length. Metres."""
-    tips = {"head": np.array([0.0, 0.18, 0.0])}
-    for side in ("l", "r"):
-        hand = offsets[SMPL_24.index(f"{side}_hand")].astype(np.float64)
-        tips[f"{side}_hand"] = hand if np.linalg.norm(hand) > 0.01 else np.array([0.08 if side == "l" else -0.08, 0, 0])
-        tips[f"{side}_foot"] = np.array([0.0, 0.0, 0.06])
-    return tuple((SMPL_24.index(joint), tip) for joint, tip in tips.items())
 
 
 def save_bvh(
@@ -113,7 +103,7 @@ def save_bvh(
         channels=tuple(channels),
         frame_time=1.0 / rate,
         motion=np.concatenate(blocks, axis=1),
-        end_sites=tuple((joint, tip * scale) for joint, tip in _end_sites(motion.offsets)),
+        end_sites=tuple((SMPL_24.index(joint), tip * scale) for joint, tip in tips(motion.offsets).items()),
     )
     write_bvh(bvh, path)
 
@@ -138,7 +128,7 @@ def load_bvh(path: str | Path, *, unit: str = "auto") -> Motion:
     root = SMPL_24.index("pelvis")
     offsets[root] = 0.0
     if unit == "auto":
-        unit = "cm" if _rest_height(offsets) > _TALLEST_IN_METRES else "m"
+        unit = "cm" if np.ptp(rest_places(offsets)[:, 1]) > _TALLEST_IN_METRES else "m"
     scale = _SCALES[unit]
     return Motion(
         times=np.arange(len(bvh), dtype=np.float64) * bvh.frame_time,
@@ -146,14 +136,6 @@ def load_bvh(path: str | Path, *, unit: str = "auto") -> Motion:
         translation=(bvh.locations()[:, picked[root]] * scale).astype(np.float32),
         offsets=(offsets * scale).astype(np.float32),
     )
-
-
-def _rest_height(offsets: NDArray[np.float64]) -> float:
-    places = np.zeros_like(offsets)
-    for joint in SMPL_24.topological_order:
-        parent = SMPL_24.parents[joint]
-        places[joint] = offsets[joint] + (places[parent] if parent >= 0 else 0.0)
-    return float(np.ptp(places[:, 1]))
 
 
 def _smpl_joints(bvh: Bvh, path: str | Path) -> list[int]:

@@ -9,8 +9,8 @@ from posecore.motion import Motion
 
 __all__ = ["at_even_rate", "even_rate"]
 
-_USUAL_RATES = (10.0, 12.0, 12.5, 15.0, 20.0, 24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 48.0, 50.0)
-_USUAL_RATES += (60000 / 1001, 60.0, 90.0, 100.0, 120000 / 1001, 120.0, 240.0)
+_WHOLE_RATES = (10.0, 12.0, 12.5, 15.0, 20.0, 24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0, 240.0)
+_USUAL_RATES = (*_WHOLE_RATES, 24000 / 1001, 30000 / 1001, 60000 / 1001, 120000 / 1001)
 #: How far a time stamp may lie from its place on an even grid, in frame periods.
 _TOLERANCE = 0.1
 

@@ -1,0 +1,197 @@
+"""``Motion`` to glTF 2.0: a skinned skeleton with its animation, ``.glb`` or ``.gltf``.
+
+Metres, Y up, facing +Z, as glTF wants it. Key frames stand at the true time stamps, so a variable
+frame rate survives. Viewers draw no skeleton and Blender makes no armature where a skin has no
+mesh, hence a small figure of octahedra, one a bone, unless ``mesh=False``.
+
+Written with the standard library alone: an asset with one buffer is a page of JSON, and the
+libraries for it would bring compiled wheels into the Blender extension.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecore.drawing import side_colour
+from posecore.files import atomic_path
+from posecore.formats.rest import rest_places, tips
+from posecore.motion import Motion, continuous
+from posecore.skeletons import SMPL_24
+
+__all__ = ["save_gltf"]
+
+_FLOAT, _UBYTE, _USHORT = 5126, 5121, 5123
+_WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+
+
+class _Buffer:
+    """Collects accessors into one binary blob."""
+
+    def __init__(self) -> None:
+        self.blob = bytearray()
+        self.views: list[dict[str, Any]] = []
+        self.accessors: list[dict[str, Any]] = []
+
+    def add(
+        self, values: NDArray[Any], kind: str, component: int, bounds: bool = False, normalized: bool = False
+    ) -> int:
+        """Index of a new accessor over ``values`` (N, width)."""
+        values = np.ascontiguousarray(values).reshape(len(values), _WIDTHS[kind])
+        self.blob += b"\0" * (-len(self.blob) % 4)
+        data = values.tobytes()
+        self.views.append({"buffer": 0, "byteOffset": len(self.blob), "byteLength": len(data)})
+        self.blob += data
+        accessor: dict[str, Any] = {
+            "bufferView": len(self.views) - 1,
+            "componentType": component,
+            "count": len(values),
+            "type": kind,
+        }
+        if normalized:
+            accessor["normalized"] = True
+        if bounds:
+            accessor["min"], accessor["max"] = values.min(axis=0).tolist(), values.max(axis=0).tolist()
+        self.accessors.append(accessor)
+        return len(self.accessors) - 1
+
+
+def save_gltf(motion: Motion, path: str | Path, *, mesh: bool = True) -> None:
+    """Write a Motion as ``.glb`` (binary) or ``.gltf`` (JSON with the data inside).
+
+    Nodes bear the names of SMPL_24. The rest pose is the T-pose with its soles on the ground.
+
+    Args:
+        mesh: add the figure of octahedra. Without it the file holds bare animated nodes and a skin.
+
+    Raises:
+        OutputError: the path cannot be written.
+    """
+    path = Path(path)
+    buffer = _Buffer()
+    rest = rest_places(motion.offsets)
+    rest[:, 1] -= rest[:, 1].min()
+    nodes: list[dict[str, Any]] = []
+    for joint, name in enumerate(SMPL_24.joints):
+        parent = SMPL_24.parents[joint]
+        place = rest[joint] - (rest[parent] if parent >= 0 else 0.0)
+        children = [child for child, above in enumerate(SMPL_24.parents) if above == joint]
+        nodes.append({"name": name, "translation": place.tolist()} | ({"children": children} if children else {}))
+    root = SMPL_24.index("pelvis")
+    asset: dict[str, Any] = {
+        "asset": {"version": "2.0", "generator": "posecore"},
+        "scene": 0,
+        "scenes": [{"nodes": [root]}],
+        "nodes": nodes,
+        "skins": [_skin(buffer, rest, root)],
+        "animations": [_animation(buffer, motion, root)],
+    }
+    if mesh:
+        asset["meshes"] = [_mesh(buffer, motion, rest)]
+        asset["materials"] = [{"name": "figure", "pbrMetallicRoughness": {"metallicFactor": 0, "roughnessFactor": 0.7}}]
+        nodes.append({"name": "figure", "mesh": 0, "skin": 0})
+        asset["scenes"][0]["nodes"].append(len(nodes) - 1)
+    asset["accessors"], asset["bufferViews"] = buffer.accessors, buffer.views
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(_binary(asset, buffer) if path.suffix.lower() == ".glb" else _text(asset, buffer))
+
+
+def _skin(buffer: _Buffer, rest: NDArray[np.float64], root: int) -> dict[str, Any]:
+    inverse = np.tile(np.eye(4, dtype=np.float32), (len(SMPL_24), 1, 1))
+    inverse[:, 3, :3] = -rest  # columns first, as glTF keeps matrices
+    matrices = buffer.add(inverse.reshape(-1, 16), "MAT4", _FLOAT)
+    return {"name": "posecore", "inverseBindMatrices": matrices, "joints": list(range(len(SMPL_24))), "skeleton": root}
+
+
+def _animation(buffer: _Buffer, motion: Motion, root: int) -> dict[str, Any]:
+    # Time stamps may not be negative, and must still increase as float32.
+    times = (motion.times - min(0.0, float(motion.times[0]))).astype(np.float32)
+    if len(times) > 1 and not (np.diff(times) > 0).all():
+        times = (motion.times - motion.times[0]).astype(np.float32)
+    clock = buffer.add(times, "SCALAR", _FLOAT, bounds=True)
+    samplers, channels = [], []
+
+    def animate(joint: int, what: str, values: NDArray[np.float32], kind: str) -> None:
+        output = buffer.add(values, kind, _FLOAT)
+        samplers.append({"input": clock, "output": output, "interpolation": "LINEAR"})
+        channels.append({"sampler": len(samplers) - 1, "target": {"node": joint, "path": what}})
+
+    animate(root, "translation", motion.translation.astype(np.float32), "VEC3")
+    quaternions = continuous(motion.rotations.astype(np.float64))
+    quaternions /= np.linalg.norm(quaternions, axis=-1, keepdims=True)
+    for joint in range(len(SMPL_24)):
+        animate(joint, "rotation", quaternions[:, joint].astype(np.float32), "VEC4")
+    return {"name": "motion", "samplers": samplers, "channels": channels}
+
+
+_Place = NDArray[np.float64]
+
+
+def _bones(motion: Motion, rest: _Place) -> list[tuple[int, str, _Place, _Place]]:
+    """(joint that moves it, joint that names its side, head, tail) of every bone to be seen."""
+    bones = [(parent, SMPL_24.joints[child], rest[parent], rest[child]) for parent, child in SMPL_24.bones]
+    for name, tip in tips(motion.offsets).items():
+        joint = SMPL_24.index(name)
+        bones.append((joint, name, rest[joint], rest[joint] + tip))
+    return bones
+
+
+def _octahedron(head: NDArray[np.float64], tail: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(24, 3) corners of eight triangles, counter-clockwise from outside: the shape of Blender's bones."""
+    axis = tail - head
+    length = float(np.linalg.norm(axis))
+    axis = axis / max(length, 1e-9)
+    side = np.cross(axis, [0.0, 0.0, 1.0] if abs(axis[2]) < 0.9 else [1.0, 0.0, 0.0])
+    side /= np.linalg.norm(side)
+    other = np.cross(axis, side)
+    thick = min(0.12 * length + 0.008, 0.04)
+    waist = [head + axis * min(0.15 * length, 0.05) + thick * spoke for spoke in (side, other, -side, -other)]
+    corners: list[NDArray[np.float64]] = []
+    for now, after in zip(waist, waist[1:] + waist[:1], strict=True):
+        corners += [tail, now, after, head, after, now]
+    return np.array(corners)
+
+
+def _mesh(buffer: _Buffer, motion: Motion, rest: NDArray[np.float64]) -> dict[str, Any]:
+    positions, joints, colours = [], [], []
+    for joint, name, head, tail in _bones(motion, rest):
+        corners = _octahedron(head, tail)
+        positions.append(corners)
+        joints.append(np.tile([joint, 0, 0, 0], (len(corners), 1)))
+        linear = (np.array(side_colour(name)) / 255.0) ** 2.2  # vertex colours are linear in glTF
+        colours.append(np.tile([*np.rint(linear * 255), 255], (len(corners), 1)))
+    corners = np.concatenate(positions)
+    faces = corners.reshape(-1, 3, 3)
+    normals = np.cross(faces[:, 1] - faces[:, 0], faces[:, 2] - faces[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    weights = np.tile(np.array([1, 0, 0, 0], np.float32), (len(corners), 1))
+    attributes = {
+        "POSITION": buffer.add(corners.astype(np.float32), "VEC3", _FLOAT, bounds=True),
+        "NORMAL": buffer.add(np.repeat(normals, 3, axis=0).astype(np.float32), "VEC3", _FLOAT),
+        "COLOR_0": buffer.add(np.concatenate(colours).astype(np.uint8), "VEC4", _UBYTE, normalized=True),
+        "JOINTS_0": buffer.add(np.concatenate(joints).astype(np.uint8), "VEC4", _UBYTE),
+        "WEIGHTS_0": buffer.add(weights, "VEC4", _FLOAT),
+    }
+    indices = buffer.add(np.arange(len(corners), dtype=np.uint16), "SCALAR", _USHORT)
+    return {"name": "figure", "primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}
+
+
+def _binary(asset: dict[str, Any], buffer: _Buffer) -> bytes:
+    blob = bytes(buffer.blob) + b"\0" * (-len(buffer.blob) % 4)
+    page = json.dumps(asset | {"buffers": [{"byteLength": len(blob)}]}, separators=(",", ":")).encode()
+    page += b" " * (-len(page) % 4)
+    length = 12 + 8 + len(page) + 8 + len(blob)
+    header = struct.pack("<4sII", b"glTF", 2, length)
+    chunks = ((b"JSON", page), (b"BIN\0", blob))
+    return header + b"".join(struct.pack("<I4s", len(data), kind) + data for kind, data in chunks)
+
+
+def _text(asset: dict[str, Any], buffer: _Buffer) -> bytes:
+    uri = "data:application/octet-stream;base64," + base64.b64encode(buffer.blob).decode()
+    return json.dumps(asset | {"buffers": [{"byteLength": len(buffer.blob), "uri": uri}]}, indent=1).encode()
