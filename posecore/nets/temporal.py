@@ -1,0 +1,81 @@
+"""TP-Net: a window of poses to the refined current pose (Dabral et al. 2018; seed 000, REFERENCE §3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from posecore.nets.lifting import Normaliser
+from posecore.skeletons import BODY_21
+
+__all__ = ["TEMPORAL_PRESETS", "TemporalConfig", "TemporalNet"]
+
+
+@dataclass(frozen=True)
+class TemporalConfig:
+    """Size and form of a TP-Net.
+
+    Attributes:
+        width: hidden units of both layers.
+        window: poses seen (the paper's N).
+        current: index of the pose to refine: 19 is online (19 past poses and the current one), 10 is
+            semi-online (10 past, the current, 9 ahead).
+        joints: joints of a pose.
+        residual: predict the change of the current pose rather than the pose. The paper predicts the pose
+            (False); the change keeps a good input good and trains in a fraction of the time.
+    """
+
+    width: int = 4096
+    window: int = 20
+    current: int = 19
+    joints: int = len(BODY_21)
+    residual: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.current < self.window:
+            raise ValueError(f"current must be in 0..{self.window - 1}, got {self.current}")
+
+
+#: ``paper`` is Dabral et al. (16 joints, online); ``full`` the same on ours; the others are for the CPU.
+TEMPORAL_PRESETS: dict[str, TemporalConfig] = {
+    "paper": TemporalConfig(joints=16),
+    "full": TemporalConfig(),
+    "full_semi": TemporalConfig(current=10),
+    "small": TemporalConfig(width=1024, residual=True),
+    "small_semi": TemporalConfig(width=1024, current=10, residual=True),
+    "tiny": TemporalConfig(width=32, residual=True),
+}
+
+
+class TemporalNet(nn.Module):
+    """(N, window, J, 3) joints, m, root-relative, oldest first → (N, J, 3) the current pose, refined.
+
+    Poses flattened and concatenated, two hidden ReLU layers, fully connected. No recurrence, no batch
+    normalisation, as in the paper; only the per-coordinate normalisation is ours.
+    """
+
+    def __init__(self, config: TemporalConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.pose = Normaliser(config.joints, 3)
+        self.layers = nn.Sequential(
+            nn.Linear(config.window * config.joints * 3, config.width),
+            nn.ReLU(),
+            nn.Linear(config.width, config.width),
+            nn.ReLU(),
+            nn.Linear(config.width, config.joints * 3),
+        )
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+        if config.residual:
+            nn.init.zeros_(self.layers[-1].weight)  # starts as the identity
+
+    def forward(self, joints: Tensor) -> Tensor:
+        poses = self.pose(joints)
+        change = self.layers(poses.flatten(1)).unflatten(1, (self.config.joints, 3))
+        if self.config.residual:
+            return joints[:, self.config.current] + change * self.pose.std
+        return self.pose.inverse(change)

@@ -1,0 +1,129 @@
+"""Lifting: 2D keypoints to 3D joints (Martinez et al. 2017; seed 001). ``python -m training lift --data DATA``.
+
+CMU motion on varied bodies, seen by virtual cameras, with the 2D net's measured noise: never clean keypoints.
+Targets are root-relative metres in the ray frame on bodies of the canonical size (``training.motion_data``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+
+from posecore.capturing.lifting import normalise_keypoints
+from posecore.metrics import mpjpe, pa_mpjpe
+from posecore.nets.lifting import LIFTING_PRESETS, LiftingConfig, LiftingNet
+from posecore.skeletons import BODY_21
+from training.motion_data import read_clips
+from training.noise import STATISTICS_FILE, NoiseStatistics
+from training.pose_loop import LoopConfig, fit, load_weights
+from training.pose_samples import MotionPool, Scenes, draw_scenes
+
+__all__ = ["Config", "evaluation_scenes", "load", "main", "run", "samples"]
+
+# Seed 001 weighs wrists, elbows and feet up.
+_WEIGHTS = {"wrist": 1.5, "elbow": 1.5, "ankle": 1.5}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train the lifting net.
+
+    Attributes:
+        data: the data folder (with mocap_cmu).
+        out: folder of the run.
+        preset: of posecore.nets.lifting.LIFTING_PRESETS.
+        noise: noise statistics (JSON).
+        weighted: weigh wrists, elbows and ankles up (seed 001).
+        max_norm: Martinez's limit on the Frobenius norm of each weight matrix.
+        loop: how long and how fast.
+    """
+
+    data: Path
+    out: Path = Path("runs/lift")
+    preset: str = "cpu"
+    noise: Path = STATISTICS_FILE
+    weighted: bool = False
+    max_norm: bool = False
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(steps=12_000, batch=512, learning_rate=2e-3, loss="distance")
+    )
+
+
+def samples(scenes: Scenes) -> tuple[Tensor, Tensor]:
+    """(N·T, 21, 3) inputs and (N·T, 21, 3) targets of the net."""
+    inputs = normalise_keypoints(scenes.keypoints, scenes.confidence)
+    shape = (-1, *scenes.joints.shape[-2:])
+    return torch.from_numpy(inputs.reshape(shape)), torch.from_numpy(scenes.joints.reshape(shape))
+
+
+def evaluation_scenes(data: Path, statistics: NoiseStatistics, count: int = 2000, length: int = 1) -> Scenes:
+    """Fixed scenes of held-out subjects: always the same for the same statistics."""
+    pool = MotionPool(read_clips(data, "validation"))
+    return draw_scenes(np.random.default_rng(2024), pool, statistics, count, length, rate=30.0, augment=False)
+
+
+def _evaluator(scenes: Scenes):  # noqa: ANN202
+    inputs, targets = samples(scenes)
+
+    @torch.no_grad()
+    def evaluate(net: nn.Module) -> dict[str, float]:
+        prediction = net(inputs.to(next(net.parameters()).device)).float().cpu().numpy()
+        truth = targets.numpy()
+        return {
+            "mpjpe_mm": round(1000 * mpjpe(prediction, truth, root=BODY_21.index("pelvis")), 2),
+            "pa_mpjpe_mm": round(1000 * pa_mpjpe(prediction, truth), 2),
+        }
+
+    return evaluate
+
+
+def run(config: Config) -> Path:
+    """Train, and return the run's folder."""
+    torch.manual_seed(config.loop.seed)
+    statistics = NoiseStatistics.load(config.noise)
+    pool = MotionPool(read_clips(config.data, "train", np.random.default_rng(config.loop.seed)))
+    net = LiftingNet(LIFTING_PRESETS[config.preset])
+    inputs, targets = samples(draw_scenes(np.random.default_rng([config.loop.seed, 0]), pool, statistics, 20_000))
+    net.input.fit(inputs)
+    net.output.fit(targets)
+
+    def batches(step: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng([config.loop.seed, 1, step])
+        return samples(draw_scenes(rng, pool, statistics, config.loop.batch))
+
+    weights = torch.tensor([_WEIGHTS.get(n[2:], 1.0) for n in BODY_21.joints]) if config.weighted else None
+    facts = {"net": asdict(net.config), "noise": statistics.source, "kind": "lifting"}
+    fit(
+        net,
+        net.output.std.clone(),
+        batches,
+        config.loop,
+        config.out,
+        facts,
+        evaluate=_evaluator(evaluation_scenes(config.data, statistics)),
+        after_step=net.clip_weights if config.max_norm else None,
+        weights=weights,
+    )
+    return config.out
+
+
+def load(folder: Path) -> LiftingNet:
+    """The net of a run, ready to use."""
+    weights, facts = load_weights(folder)
+    net = LiftingNet(LiftingConfig(**facts["net"]))
+    net.load_state_dict(weights)
+    return net.eval()
+
+
+def main(args: list[str] | None = None) -> None:
+    """``python -m training lift``."""
+    run(tyro.cli(Config, prog="python -m training lift", args=args))
+
+
+if __name__ == "__main__":
+    main()

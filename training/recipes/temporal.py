@@ -1,0 +1,179 @@
+"""TP-Net: refine a pose by its neighbours in time (Dabral et al. 2018; seed 000). ``python -m training temporal``.
+
+Its input is what run time will feed it: the trained lifter's predictions from keypoints with noise that is correlated
+over time, mixed with 3D noise of SAP-Net's kind; its target is the clean pose. ``--preset small`` is online (19 past poses
+and the current one), ``--preset small_semi`` semi-online (10 past, the current, 9 ahead).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from posecore.capturing.lifting import normalise_keypoints
+from posecore.metrics import acceleration_error, mpjpe, pa_mpjpe
+from posecore.nets.lifting import LiftingNet
+from posecore.nets.temporal import TEMPORAL_PRESETS, TemporalConfig, TemporalNet
+from posecore.skeletons import BODY_21
+from training.motion_data import read_clips
+from training.noise import STATISTICS_FILE, NoiseStatistics
+from training.pose_loop import LoopConfig, fit, load_weights
+from training.pose_samples import MotionPool, Scenes, draw_scenes, estimated_joints
+from training.recipes import lift
+
+__all__ = ["Config", "lifted", "load", "main", "refined", "run", "windows"]
+
+Array = NDArray[np.float32]
+
+_SCENES, _LENGTH = 256, 48  # a block: 256 scenes of 48 frames
+_SAPNET_SHARE = 0.35  # of scenes with SAP-Net's kind of error; the others go through the lifter
+_PADDED_SHARE = 0.06  # of windows that stand at the start or end of a clip
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train a TP-Net.
+
+    Attributes:
+        data: the data folder (with mocap_cmu).
+        lifter: folder of the lifting run.
+        out: folder of the run.
+        preset: of posecore.nets.temporal.TEMPORAL_PRESETS.
+        noise: noise statistics (JSON).
+        loop: how long and how fast.
+    """
+
+    data: Path
+    lifter: Path = Path("runs/lift")
+    out: Path = Path("runs/temporal")
+    preset: str = "small"
+    noise: Path = STATISTICS_FILE
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(steps=8_000, batch=512, learning_rate=1e-3, loss="distance")
+    )
+
+
+@torch.no_grad()
+def lifted(net: LiftingNet, keypoints: Array, confidence: Array) -> Array:
+    """(N, T, 21, 3) m: what the lifter makes of keypoints, the pelvis at 0 as at run time."""
+    inputs = torch.from_numpy(normalise_keypoints(keypoints, confidence))
+    device = next(net.parameters()).device
+    joints = net(inputs.flatten(0, 1).to(device)).float().cpu().numpy().reshape(inputs.shape)
+    pelvis = BODY_21.index("pelvis")
+    return np.asarray(joints - joints[:, :, pelvis : pelvis + 1], np.float32)
+
+
+def windows(joints: Array, window: int, current: int) -> Array:
+    """Every frame with its neighbours: (N, T, 21, 3) → (N, T, window, 21, 3); the ends are repeated."""
+    frames = joints.shape[1]
+    places = np.arange(frames)[:, None] + np.arange(window) - current
+    return joints[:, np.clip(places, 0, frames - 1)]
+
+
+@torch.no_grad()
+def refined(net: TemporalNet, joints: Array) -> Array:
+    """(N, T, 21, 3) refined frame by frame, the ends repeated, the pelvis at 0."""
+    device = next(net.parameters()).device
+    out = np.empty_like(joints)
+    for index, sequence in enumerate(joints):
+        inputs = torch.from_numpy(windows(sequence[None], net.config.window, net.config.current)[0])
+        out[index] = net(inputs.to(device)).float().cpu().numpy()
+    pelvis = BODY_21.index("pelvis")
+    return out - out[:, :, pelvis : pelvis + 1]
+
+
+def _block(
+    rng: np.random.Generator, pool: MotionPool, statistics: NoiseStatistics, lifter: LiftingNet, config: TemporalConfig
+) -> tuple[Tensor, Tensor]:
+    """(M, window, 21, 3) observed and (M, 21, 3) true poses, shuffled."""
+    scenes = draw_scenes(rng, pool, statistics, _SCENES, _LENGTH)
+    observed = lifted(lifter, scenes.keypoints, scenes.confidence)
+    direct = rng.random(_SCENES) < _SAPNET_SHARE
+    observed[direct] = estimated_joints(rng, scenes.joints[direct], statistics, scenes.rate)
+    whole = slice(config.current, _LENGTH - (config.window - 1 - config.current))
+    inputs = windows(observed, config.window, config.current)[:, whole].reshape(-1, config.window, *observed.shape[2:])
+    targets = scenes.joints[:, whole].reshape(-1, *observed.shape[2:])
+    return _padded(rng, inputs, config.current), torch.from_numpy(targets)
+
+
+def _padded(rng: np.random.Generator, inputs: Array, current: int) -> Tensor:
+    """Some windows as at the start (or end) of a clip, where the first (last) pose stands in for what is missing."""
+    window = inputs.shape[1]
+    first = np.where(rng.random(len(inputs)) < _PADDED_SHARE, rng.integers(0, current + 1, len(inputs)), 0)
+    last = np.where(rng.random(len(inputs)) < _PADDED_SHARE, rng.integers(current, window, len(inputs)), window - 1)
+    places = np.clip(np.arange(window), first[:, None], last[:, None])
+    return torch.from_numpy(inputs[np.arange(len(inputs))[:, None], places])
+
+
+def _evaluator(scenes: Scenes, lifter: LiftingNet) -> Callable[[nn.Module], dict[str, float]]:
+    observed = lifted(lifter, scenes.keypoints, scenes.confidence)
+
+    def evaluate(net: nn.Module) -> dict[str, float]:
+        assert isinstance(net, TemporalNet)
+        result = {}
+        for name, joints in (("before", observed), ("after", refined(net, observed))):
+            result[f"{name}_mpjpe_mm"] = round(1000 * mpjpe(joints, scenes.joints), 2)
+            result[f"{name}_pa_mpjpe_mm"] = round(1000 * pa_mpjpe(joints, scenes.joints), 2)
+            result[f"{name}_acceleration_m_s2"] = round(acceleration_error(joints, scenes.joints, scenes.rate), 2)
+        return result
+
+    return evaluate
+
+
+def run(config: Config) -> Path:
+    """Train, and return the run's folder."""
+    torch.manual_seed(config.loop.seed)
+    statistics = NoiseStatistics.load(config.noise)
+    pool = MotionPool(read_clips(config.data, "train", np.random.default_rng(config.loop.seed)))
+    lifter = lift.load(config.lifter).to(config.loop.device)
+    net = TemporalNet(TEMPORAL_PRESETS[config.preset])
+    per_block = _SCENES * (_LENGTH - net.config.window + 1)
+    steps_per_block = max(1, per_block // config.loop.batch)
+
+    @lru_cache(maxsize=1)
+    def block(number: int) -> tuple[Tensor, Tensor, Tensor]:
+        rng = np.random.default_rng([config.loop.seed, 2, number])
+        inputs, targets = _block(rng, pool, statistics, lifter, net.config)
+        return inputs, targets, torch.from_numpy(rng.permutation(len(inputs)))
+
+    def batches(step: int) -> tuple[Tensor, Tensor]:
+        inputs, targets, order = block(step // steps_per_block)
+        chosen = order[(step % steps_per_block) * config.loop.batch :][: config.loop.batch]
+        return inputs[chosen], targets[chosen]
+
+    net.pose.fit(block(0)[0].flatten(0, 1))
+    fit(
+        net,
+        net.pose.std.clone(),
+        batches,
+        config.loop,
+        config.out,
+        {"net": asdict(net.config), "noise": statistics.source, "kind": "temporal"},
+        evaluate=_evaluator(lift.evaluation_scenes(config.data, statistics, 40, 90), lifter),
+    )
+    return config.out
+
+
+def load(folder: Path) -> TemporalNet:
+    """The net of a run, ready to use."""
+    weights, facts = load_weights(folder)
+    net = TemporalNet(TemporalConfig(**facts["net"]))
+    net.load_state_dict(weights)
+    return net.eval()
+
+
+def main(args: list[str] | None = None) -> None:
+    """``python -m training temporal``."""
+    run(tyro.cli(Config, prog="python -m training temporal", args=args))
+
+
+if __name__ == "__main__":
+    main()
