@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-from posecore.commands.capturing import CaptureOptions, capture_one, keep_partial, summary
+from posecore.commands.capturing import CaptureOptions, capture_one, summary
 from posecore.commands.common import (
     MOTION_SUFFIXES,
     PREVIEW_SUFFIXES,
@@ -57,9 +57,7 @@ class Animate(SolveOptions, CaptureOptions):
         wanted += [(self.take, TAKE_SUFFIXES)] if self.take else []
         check_outputs(wanted, inputs=[self.video])
         with cancelling(reporter) as cancel:
-            take = capture_one(self.video, self, reporter, cancel)
-            if cancel.is_set():
-                raise keep_partial(take, self.take or self.output[0])
+            take = capture_one(self.video, self, reporter, cancel, self.take or self.output[0])
             if self.take:
                 take.save(self.take)
             motion = solve_take(take, self)
@@ -94,7 +92,7 @@ def write_preview(
                 raise Cancelled("stopped; the animation is written, the preview is not")
             yield frame
 
-    frames = until_cancelled(open_frames(source, start=options.start, stop=options.stop))
+    frames = until_cancelled(open_frames(source, options.start, options.stop, options.rate))
     try:
         preview.write_preview(path, reporter.track(frames, "preview", len(take)), take, motion)
     finally:

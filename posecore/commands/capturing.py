@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 
 from posecore.commands.common import TAKE_SUFFIXES, Common, UsageError, cancelling, check_outputs, describe_take
 from posecore.commands.reporting import Reporter
-from posecore.errors import Cancelled, NoPersonError, OutputError, PosecoreError
+from posecore.errors import Cancelled, NoPersonError, OutputError
 
 if TYPE_CHECKING:
     from posecore.takes import Take
@@ -38,6 +38,8 @@ class CaptureOptions(Common):
     """Where in the video to start."""
     stop: Annotated[float | None, arg(metavar="SECONDS")] = None
     """Where in the video to stop."""
+    rate: Annotated[float | None, arg(metavar="FPS")] = None
+    """Frames a second of a picture sequence; without it, 30. Videos carry their own time."""
 
     def check(self) -> None:
         """Raise UsageError for values that no video could fit."""
@@ -47,15 +49,15 @@ class CaptureOptions(Common):
             raise UsageError(f"--start: must not be negative, got {self.start:g}")
         if self.stop is not None and self.stop <= (self.start or 0.0):
             raise UsageError(f"--stop: must lie after the start ({self.start or 0.0:g} s), got {self.stop:g}")
+        if self.rate is not None and not self.rate > 0:
+            raise UsageError(f"--rate: must be positive, got {self.rate:g}")
 
 
-def capture_one(source: str, options: CaptureOptions, reporter: Reporter, cancel: Event) -> Take:
+def capture_one(source: str, options: CaptureOptions, reporter: Reporter, cancel: Event, keep: Path) -> Take:
     """Capture the main person of ``source``, with progress, and pass on the warnings of the Take.
 
-    When ``cancel`` was set on the way, what was captured until then is returned.
-
     Raises:
-        Cancelled: ``cancel`` was set before a single frame was captured.
+        Cancelled: ``cancel`` was set; what was captured until then is kept beside ``keep``.
         PosecoreError: see :func:`posecore.capture`.
     """
     from posecore import capturing
@@ -73,18 +75,21 @@ def capture_one(source: str, options: CaptureOptions, reporter: Reporter, cancel
             temporal=options.temporal,
             start=options.start,
             stop=options.stop,
+            rate=options.rate,
             progress=progress,
             cancel=cancel,
         )
-        if not takes:
-            raise NoPersonError(f"{source}: no person found")
-    except PosecoreError as error:
-        if cancel.is_set():
+    except Cancelled as error:
+        if error.partial is None:
             raise Cancelled("stopped before anything was captured; nothing was written") from error
-        raise
+        raise keep_partial(error.partial, keep) from error
     finally:
         reporter.close()
+    if not takes:
+        raise NoPersonError(f"{source}: no person found")
     take = takes[0]
+    if cancel.is_set():
+        raise keep_partial(take, keep)
     for text in take.notes.get("warnings", []):
         reporter.warning(str(text))
     return take
@@ -116,9 +121,7 @@ class Capture(CaptureOptions):
         self.check()
         check_outputs([(self.output, TAKE_SUFFIXES)], inputs=[self.video])
         with cancelling(reporter) as cancel:
-            take = capture_one(self.video, self, reporter, cancel)
-            if cancel.is_set():
-                raise keep_partial(take, self.output)
+            take = capture_one(self.video, self, reporter, cancel, self.output)
             take.save(self.output)
         facts = describe_take(take)
         reporter.result(summary(facts, [self.output]), command="capture", outputs=[str(self.output)], **facts)

@@ -19,9 +19,9 @@ __all__ = ["Models"]
 class Models(Common):
     """List the weights, fetch others ('models add blazepose'), or remove them."""
 
-    action: Annotated[Positional[Literal["list", "add", "remove"]], arg(metavar="list|add|remove")] = "list"
+    action: Annotated[Positional[Literal["list", "add", "remove"]], arg(metavar="[list|add|remove]")] = "list"
     """What to do."""
-    name: Annotated[Positional[str | None], arg(metavar="NAME")] = None
+    name: Annotated[Positional[str | None], arg(metavar="[NAME]")] = None
     """Of the weights to add or remove; or the path of an .onnx file to add."""
     yes: Annotated[bool, arg(aliases=["-y"])] = False
     """Agree to the download without being asked."""

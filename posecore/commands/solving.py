@@ -36,7 +36,7 @@ class SolveOptions(Common):
     height: Annotated[float | None, arg(metavar="METRES")] = None
     """The person's height in metres; without it, the size observed, which is a guess."""
     ground: bool = True
-    """Without it (--no-ground), the height stays as seen; with it, the floor is put at height 0."""
+    """Put the floor at height 0; --no-ground keeps the height as seen."""
     in_place: bool = False
     """Keep the character on the spot: no travel over the ground."""
 
