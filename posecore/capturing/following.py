@@ -101,8 +101,8 @@ def choose(
         if near is not None:
             distance = math.dist(region.centre, near.centre) / near.side
             growth = abs(math.log(region.side / near.side))
-            # A jogger covers about 1.5 regions a second; the size in the picture changes far slower.
-            if growth > 0.5 + 0.4 * elapsed or (distance > 0.4 + 1.5 * elapsed and elapsed < memory):
+            # A runner covers about 2 regions a second; the size in the picture changes far slower.
+            if growth > 0.5 + 0.4 * elapsed or (distance > 0.5 + 2.0 * elapsed and elapsed < memory):
                 continue
             if elapsed < memory:
                 value = score * math.exp(-distance - growth)

@@ -68,9 +68,10 @@ def refine(
     stamps = np.asarray(times, np.float64)
     if _regular(stamps):
         return _run(session, raw, _BEFORE[mode])
-    count = int(np.floor((stamps[-1] - stamps[0]) * TRAINED_RATE + 1e-6)) + 1
-    grid = stamps[0] + np.arange(count + 1) / TRAINED_RATE  # one beyond the end, to interpolate back from
-    even = interpolate(np.minimum(grid, stamps[-1]), stamps, raw)
+    count = int(np.ceil((stamps[-1] - stamps[0]) * TRAINED_RATE - 1e-6))
+    grid = stamps[0] + np.arange(count + 1) / TRAINED_RATE
+    grid[-1] = stamps[-1]  # the last step may be a shorter one: nothing lies beyond the end
+    even = interpolate(grid, stamps, raw)
     return interpolate(stamps, grid, _run(session, even, _BEFORE[mode]))
 
 

@@ -129,7 +129,7 @@ class _Decoding:
                 if picture.is_corrupt:
                     self.index += 1  # what an open group of pictures starts with: half a frame
                     continue
-                time = self._time(picture)
+                time = self._time(picture, stream)
                 index, self.index = self.index, self.index + 1
                 if self.stop is not None and time >= self.stop - 1e-9:
                     return
@@ -139,8 +139,9 @@ class _Decoding:
                 yield Frame(_upright(picture, stream, self.reformatter), time, index)
         self._conclude()
 
-    def _time(self, picture: av.VideoFrame) -> float:
-        stamp = None if picture.pts is None or picture.time_base is None else float(picture.pts * picture.time_base)
+    def _time(self, picture: av.VideoFrame, stream: Any) -> float:
+        # The stream's time base: PyAV gives none to the frames that come out of a drained decoder.
+        stamp = None if picture.pts is None else float(picture.pts * stream.time_base)
         if self.video._origin is None and stamp is not None:
             self.video._origin = stamp
         return self.timeline.place(stamp)
