@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.skeletons import SMPL_24
+from posecore.solving.floor import resting, soles
+from posecore.solving.lengths import Proportions
 from posecore.solving.rotations import dot, unit
-from posecore.solving.world import resting, soles
 
 __all__ = ["estimate_pitch", "tilt_matrix"]
 
@@ -55,13 +56,11 @@ def _standing_pitch(joints: Array, weights: Array) -> tuple[float, float]:
     return angle, share / _STANDING**2
 
 
-def _floor_pitch(joints: Array, times: Array, scale: float, start: float) -> tuple[float, float]:
+def _floor_pitch(joints: Array, times: Array, body: Proportions, start: float) -> tuple[float, float]:
     """Pitch, radians, that makes the resting feet lie at one height, and its information (1 / radians²)."""
     up = np.array([0.0, np.cos(start), np.sin(start)])
-    points = soles(joints, up, scale)
-    weights = resting(points, times, scale)
-    heights = points @ up
-    weights = weights * np.exp(-(((heights - heights.min(axis=1, keepdims=True)) / (0.06 * scale)) ** 2))
+    points = soles(joints, up, body)
+    weights = resting(points, up, times, body.scale)
     y, z, w = points[..., 1].ravel(), points[..., 2].ravel(), weights.ravel()
     if w.sum() < 3:
         return start, 0.0
@@ -81,16 +80,15 @@ def _floor_pitch(joints: Array, times: Array, scale: float, start: float) -> tup
     return float(-np.arctan(slope)), 1.0 / variance
 
 
-def estimate_pitch(joints: Array, times: Array, weights: Array, scale: float) -> float:
+def estimate_pitch(joints: Array, times: Array, weights: Array, body: Proportions) -> float:
     """How far the camera looks down, radians.
 
     Args:
         joints: (T, 24, 3) metres, level axes with the camera at the origin.
         weights: (T,) trust in each frame.
-        scale: body size relative to 1.70 m.
     """
     standing, standing_information = _standing_pitch(joints, weights)
     first = standing * standing_information / (standing_information + _PRIOR**-2)
-    floor, floor_information = _floor_pitch(joints, times, scale, first)
+    floor, floor_information = _floor_pitch(joints, times, body, first)
     information = standing_information + floor_information + _PRIOR**-2
     return float((standing * standing_information + floor * floor_information) / information)

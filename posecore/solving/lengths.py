@@ -32,6 +32,15 @@ _LIMBS = {
 # How far a part may leave the proportions of the average body, as factors.
 _LIMITS = {"wrist": (0.62, 1.33), "foot": (0.6, 1.6), "hand": (0.5, 1.6), "hips": (0.65, 1.5), "shoulders": (0.65, 1.4)}
 _LIMIT = (0.75, 1.33)
+# What people call the part whose offset belongs to a joint.
+_CALLED = {
+    "knee": "thighs",
+    "ankle": "shins",
+    "foot": "feet",
+    "elbow": "upper arms",
+    "wrist": "forearms",
+    "hand": "hands",
+}
 _TRUNK_CHAIN = ("spine1", "spine2", "spine3")
 _AVERAGE_STATURE = 1.70  # of default_offsets()
 
@@ -140,7 +149,8 @@ def measure(joints: Array, confidence: Array, height: float | None = None) -> Pr
         ratio = found.get(name, size * usual) / (size * usual)
         ratios[name] = size * float(np.clip(ratio, low, high))
         if not low <= ratio <= high:
-            warnings.append(f"{name}: {ratio:.2f} of the usual proportion, held to {np.clip(ratio, low, high):.2f}")
+            held = np.clip(ratio, low, high)
+            warnings.append(f"{_CALLED.get(name, name)} {ratio:.2f} times the usual length, held to {held:.2f}")
 
     offsets = _offsets(default, ratios, size)
     observed = stature(offsets) / _AVERAGE_STATURE

