@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"posecore {__version__}")
         return 0
     command: Common = tyro.cli(
-        _Command,  # type: ignore[arg-type]
+        _Command,
         prog="posecore",
         description=_DESCRIPTION,
         args=arguments,

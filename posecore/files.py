@@ -48,7 +48,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a compressed npz atomically, at exactly ``path``."""
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # takes it for allow_pickle
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -52,7 +53,7 @@ class Animate(SolveOptions, CaptureOptions):
         """See the class."""
         self.check()
         need_outputs(self.output)
-        wanted = [(path, MOTION_SUFFIXES) for path in self.output]
+        wanted: list[tuple[Path, Sequence[str]]] = [(path, MOTION_SUFFIXES) for path in self.output]
         wanted += [(self.preview, PREVIEW_SUFFIXES)] if self.preview else []
         wanted += [(self.take, TAKE_SUFFIXES)] if self.take else []
         check_outputs(wanted, inputs=[self.video])

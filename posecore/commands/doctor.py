@@ -90,7 +90,8 @@ def _weights(problems: list[str], hints: list[str]) -> list[dict[str, Any]]:
     from posecore.runtime import weights
 
     found = []
-    for entry in weights.listing():
+    listed = weights.listing()
+    for entry in listed:
         name = entry.card.name
         try:
             weights.files(name)
@@ -107,14 +108,14 @@ def _weights(problems: list[str], hints: list[str]) -> list[dict[str, Any]]:
                 "card": entry.card.as_dict(),
             }
         )
-    present = {entry["name"] for entry in found}
+    present = {entry.card.name for entry in listed}
     for name in _WANTED:
         if name not in present:
             if name in weights.ADDABLE:
                 hints.append(f"no weights {name!r}; run: posecore models add {name}")
             else:
                 problems.append(f"no weights {name!r}, which come with posecore; reinstall it")
-    if not any(entry["card"].get("estimator") for entry in found):
+    if not any(entry.card.estimator for entry in listed):
         problems.append("no estimator has weights; run: posecore models add blazepose")
     return found
 
