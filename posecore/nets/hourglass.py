@@ -50,8 +50,8 @@ HOURGLASS_PRESETS: dict[str, HourglassConfig] = {
     "seed001_2": HourglassConfig(stacks=2, residual_count=1),
     "seed001_4": HourglassConfig(stacks=4, residual_count=1),
     "seed004": HourglassConfig(stacks=1, residual_count=1),
-    "cpu": HourglassConfig(stacks=1, residual_count=1, channels=128, input_size=128),
-    "cpu_192": HourglassConfig(stacks=2, residual_count=1, channels=128, input_size=192),
+    "cpu": HourglassConfig(stacks=1, residual_count=1, channels=128, input_size=128, depth=3),
+    "cpu_192": HourglassConfig(stacks=2, residual_count=1, channels=128, input_size=192, depth=3),
     "tiny": HourglassConfig(stacks=2, residual_count=1, channels=16, input_size=64, depth=2),
 }
 

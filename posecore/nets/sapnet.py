@@ -50,6 +50,7 @@ class DepthModule(nn.Module):
             layers += [Residual(width, width) for _ in range(config.depth_residuals)]
             layers.append(nn.MaxPool2d(2))
         side = config.hourglass.heatmap_size // 2**config.depth_poolings
+        self.side = side
         self.layers = nn.Sequential(*layers)
         self.output = nn.Linear(width * side * side, config.hourglass.joints)
         init_convolutions(self)
@@ -57,7 +58,10 @@ class DepthModule(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.output(self.layers(features).flatten(1))
+        pooled = self.layers(features)
+        if pooled.shape[-1] != self.side:  # another input size than the preset's
+            pooled = nn.functional.adaptive_avg_pool2d(pooled, self.side)
+        return self.output(pooled.flatten(1))
 
 
 class SapNet(nn.Module):
@@ -72,6 +76,7 @@ class SapNet(nn.Module):
         self.hourglass = StackedHourglass(config.hourglass)
         self.depth = DepthModule(config)
 
-    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+    def forward(self, image: Tensor, depth: bool = True) -> tuple[list[Tensor], Tensor | None]:
+        """``depth=False`` leaves the depth module out: (heatmaps, None)."""
         heatmaps, feedbacks = self.hourglass.stages(image)
-        return heatmaps, self.depth(total(feedbacks))
+        return heatmaps, self.depth(total(feedbacks)) if depth else None
