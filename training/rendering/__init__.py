@@ -1,0 +1,1 @@
+"""Rendered people with exact labels: training pictures and the example clip."""
