@@ -224,5 +224,3 @@ def _synthetic_labels(folder: Path):  # type: ignore[no-untyped-def]
         return found, np.zeros((len(LSP_14), 3), np.float32), True
 
     return labels
-
-

@@ -17,7 +17,9 @@ _EPSILON = 1e-6
 
 # Bones of Zhou et al.'s groups with their canonical length ratios; no trunk, no head.
 _GROUPS: tuple[tuple[tuple[str, str, float], ...], ...] = (
-    tuple((f"{s}_{a}", f"{s}_{b}", r) for s in "lr" for a, b, r in (("hip", "knee", 1.0), ("knee", "ankle", 1.0085885))),
+    tuple(
+        (f"{s}_{a}", f"{s}_{b}", r) for s in "lr" for a, b, r in (("hip", "knee", 1.0), ("knee", "ankle", 1.0085885))
+    ),
     tuple(
         (f"{s}_{a}", f"{s}_{b}", r)
         for s in "lr"
@@ -27,7 +29,14 @@ _GROUPS: tuple[tuple[tuple[str, str, float], ...], ...] = (
     (("thorax", "l_shoulder", 1.0), ("thorax", "r_shoulder", 1.0)),
 )
 
-_SYMMETRIC = (("pelvis", "hip"), ("hip", "knee"), ("knee", "ankle"), ("thorax", "shoulder"), ("shoulder", "elbow"), ("elbow", "wrist"))
+_SYMMETRIC = (
+    ("pelvis", "hip"),
+    ("hip", "knee"),
+    ("knee", "ankle"),
+    ("thorax", "shoulder"),
+    ("shoulder", "elbow"),
+    ("elbow", "wrist"),
+)
 
 
 def depth_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:

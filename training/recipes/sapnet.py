@@ -18,17 +18,19 @@ from typing import Any
 import lightning_fabric as lf
 import numpy as np
 import torch
+import tyro
+from rich.console import Console
+from rich.progress import Progress
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from posecore.losses import depth_l1, gaussian_heatmaps, heatmap_mse, weak_supervision
 from posecore.nets.sapnet import SAPNET_PRESETS, SapNet
 from training.augmentation import Augmentation, Batch, make_batch
 from training.checkpoints import load_checkpoint, save_checkpoint
-from training.pictures import PictureSet, load_pictures
 from training.picture_evaluation import evaluate_pck
+from training.pictures import PictureSet, load_pictures
 
-__all__ = ["STAGES", "SapNetRecipe", "Stage", "run"]
+__all__ = ["STAGES", "SapNetRecipe", "Stage", "main", "run"]
 
 
 @dataclass(frozen=True)
@@ -175,13 +177,18 @@ def run(recipe: SapNetRecipe) -> dict[str, float]:
     trained, optimiser = fabric.setup(net, optimiser)
     average = average.to(fabric.device)
     pictures = Pictures(recipe)
-    meta = {"recipe": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(recipe).items()}, "pictures": len(pictures)}
+    meta = {
+        "recipe": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(recipe).items()},
+        "pictures": len(pictures),
+    }
     (recipe.out / "recipe.json").write_text(json.dumps(meta, indent=1, default=str))
 
     begun, resumed_at, validated = time.monotonic(), float(state["elapsed"]), float(state["elapsed"])
     figures: dict[str, float] = {}
-    bar = tqdm(initial=int(state["step"]), total=recipe.steps, unit="step", mininterval=10)
     running: dict[str, float] = {}
+    bar = Progress(console=Console(stderr=True))
+    bar.start()
+    task = bar.add_task("training", total=1.0)
     while (progress := _progress(recipe, state)) < 1.0:
         # Seeded by the step, so that a resumed run draws what an uninterrupted one would have drawn.
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + int(state["step"]))
@@ -202,13 +209,13 @@ def run(recipe: SapNetRecipe) -> dict[str, float]:
         state["elapsed"] = resumed_at + (time.monotonic() - begun) / 60
         for name, term in terms.items():
             running[name] = 0.98 * running.get(name, float(term.detach())) + 0.02 * float(term.detach())
-        bar.update()
-        bar.set_postfix({k: f"{v:.3f}" for k, v in running.items()}, refresh=False)
+        terms_text = "  ".join(f"{name} {value:.3f}" for name, value in running.items())
+        bar.update(task, completed=progress, description=f"step {state['step']}  {terms_text}")
         if state["elapsed"] - validated >= recipe.validate_minutes:
             validated = float(state["elapsed"])
             figures = _checkpoint(recipe, net, average, optimiser, state, pictures, size, running)
     figures = _checkpoint(recipe, net, average, optimiser, state, pictures, size, running)
-    bar.close()
+    bar.stop()
     return figures
 
 
@@ -236,7 +243,7 @@ def _checkpoint(recipe, net, average, optimiser, state, pictures, size, running)
     record = {**state, **{f"loss_{k}": v for k, v in running.items()}, **figures, "lr": optimiser.param_groups[0]["lr"]}
     with open(recipe.out / "log.jsonl", "a", encoding="utf-8") as log:
         log.write(json.dumps(record) + "\n")
-    tqdm.write(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in record.items()}))
+    print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in record.items()}), flush=True)
     save_checkpoint(
         recipe.out / "last.pt",
         {
@@ -247,6 +254,19 @@ def _checkpoint(recipe, net, average, optimiser, state, pictures, size, running)
             "preset": recipe.preset,
             "size": size,
             "figures": figures,
+            "facts": {
+                "sources": [str(part.source[0]) for part in pictures.sets],
+                "free_only": recipe.free_only,
+                "pictures": len(pictures),
+                "samples": int(state["step"]) * recipe.batch,
+                "padding": recipe.augmentation.padding,
+                "seed": recipe.seed,
+            },
         },
     )
     return figures
+
+
+def main(args: list[str] | None = None) -> None:
+    """The command."""
+    run(tyro.cli(SapNetRecipe, prog="python -m training sapnet", args=args))
