@@ -25,8 +25,6 @@ __all__ = ["SapNet", "metric_joints"]
 # Joints that tell where a person is; toes and hands are small, the head's top has few labels.
 _LIMBS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 _PRESENCE = tuple(joint for joint in BODY_21.joints if joint.split("_")[-1] in _LIMBS)
-    j for j in BODY_21.joints if j.split("_")[-1] in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
-)
 # Sides of the squares that the search tries, as shares of the picture's shorter side, and their step.
 _SEARCH_SIDES = (1.3, 1.0, 0.75, 0.55, 0.4, 0.28)
 _SEARCH_STEP = 0.4
