@@ -75,6 +75,7 @@ class Clip:
         subject: e.g. ``"047"``.
         joints: (T, 21, 3) m, world (Y up), 30 frames/s, canonical size.
         size: the subject's own size over the canonical one.
+        proportions: (21,) the subject's own bone lengths over the canonical ones, at the canonical size.
         travels: whether the root's path can be trusted.
     """
 
@@ -82,7 +83,13 @@ class Clip:
     subject: str
     joints: Array
     size: float
+    proportions: Array
     travels: bool = True
+
+    @property
+    def own_joints(self) -> Array:
+        """(T, 21, 3) m: :attr:`joints` on a body of the subject's own proportions, still of canonical size."""
+        return scale_bones(self.joints, self.proportions)
 
 
 def read_clips(data: Path, split: Split | None = None, head_turn: np.random.Generator | None = None) -> list[Clip]:
@@ -125,14 +132,14 @@ def _broken_clips(table: Path) -> set[str]:
 
 def _clips_of(name: str, subject: str, positions: Array, head_turn: np.random.Generator | None) -> list[Clip]:
     yaw = _smooth_yaw(head_turn, len(positions)) if head_turn is not None else np.zeros(len(positions), np.float32)
-    joints, size = harmonise(positions, yaw)
+    joints, size, proportions = harmonise(positions, yaw)
     local = joints - joints[:, :1]
     fast = np.linalg.norm(np.diff(local, axis=0), axis=-1).max(-1) * RATE > _MAX_SPEED
     pieces = np.split(joints, np.flatnonzero(fast) + 1)
     long_enough = [piece for piece in pieces if len(piece) >= _MIN_FRAMES]
     travels = not subject.startswith("unknown")
     return [
-        Clip(name if len(long_enough) == 1 else f"{name}#{i}", subject, piece, size, travels)
+        Clip(name if len(long_enough) == 1 else f"{name}#{i}", subject, piece, size, proportions, travels)
         for i, piece in enumerate(long_enough)
     ]
 
@@ -146,7 +153,7 @@ def _smooth_yaw(rng: np.random.Generator, frames: int) -> Array:
     return (knots[i] * (1 - blend) + knots[i + 1] * blend).astype(np.float32)
 
 
-def harmonise(positions: Array, head_yaw: Array) -> tuple[Array, float]:
+def harmonise(positions: Array, head_yaw: Array) -> tuple[Array, float, Array]:
     """CMU_22 positions of any conversion to BODY_21 on the canonical body.
 
     Args:
@@ -154,8 +161,8 @@ def harmonise(positions: Array, head_yaw: Array) -> tuple[Array, float]:
         head_yaw: (T,) radians, the face's turn about the head's axis, + to the person's left.
 
     Returns:
-        (T, 21, 3) m, Y up, canonical size, the root's path scaled with the body; and the subject's
-        own size over the canonical one.
+        (T, 21, 3) m, Y up, canonical body, the root's path scaled with it; the subject's own size over the
+        canonical one; and the subject's own proportions (21,), see :class:`Clip`.
     """
     points = positions.astype(np.float64)
     at = CMU_22.index
@@ -184,7 +191,31 @@ def harmonise(positions: Array, head_yaw: Array) -> tuple[Array, float]:
         # A hand tip on the wrist has no direction: the hand then continues the forearm.
         body[:, hand] = body[:, wrist] + 0.18 * size * _unit(points[:, hand] - points[:, wrist], forearm)
     joints, _ = convert(body, CMU_22, BODY_21)
-    return scale_bones(joints / np.float32(size), bone_factors(joints / size)), float(size)
+    factors = bone_factors(joints / size)
+    return scale_bones(joints / np.float32(size), factors), float(size), _proportions(factors)
+
+
+def _proportions(factors: Array) -> Array:
+    """(21,) own over canonical lengths where the conversions can be trusted, left and right the same, canonical size.
+
+    The forearm follows the upper arm; feet, hands and head are canonical; hips and shoulders are kept within 15 %
+    (DAZ shoulders are 14 cm too narrow).
+    """
+    own = 1.0 / factors.astype(np.float64)
+    own = (own + own[list(BODY_21.mirror)]) / 2
+    for index, name in enumerate(BODY_21.joints):
+        kind = name[2:] if name[1] == "_" else name
+        if kind in ("hip", "shoulder"):
+            own[index] = np.clip(own[index], 0.85, 1.15)
+        elif kind == "wrist":
+            own[index] = own[BODY_21.index(f"{name[0]}_elbow")]
+        elif kind not in ("knee", "ankle", "elbow", "spine", "thorax"):
+            own[index] = 1.0
+    lengths = [own[BODY_21.index(f"l_{b}")] * CANONICAL_LENGTHS[b] for b in _SIZE_BONES]
+    size = 2 * sum(lengths) + own[BODY_21.index("spine")] * CANONICAL_LENGTHS["trunk"]
+    own *= CANONICAL_SIZE / size
+    own[BODY_21.index("pelvis")] = 1.0
+    return own.astype(np.float32)
 
 
 # The wrist of the CMU skeletons is not the anatomical one: count the forearm by the canonical ratio.

@@ -33,6 +33,7 @@ STATISTICS_FILE = Path(__file__).with_name("noise_statistics.json")
 _ARMS = ("shoulder", "elbow", "wrist", "hand")
 _LEGS = ("hip", "knee", "ankle", "toe")
 _TAIL_CUT = 3.5  # cores beyond which an error counts as lost
+_UNSURE = 0.1  # confidence that goes as a picture's errors grow e-fold
 
 
 def _per_joint(value: float, **kinds: float) -> tuple[float, ...]:
@@ -64,7 +65,7 @@ class NoiseStatistics:
 
     source: str = "assumed, not measured"
     spread: tuple[float, ...] = _per_joint(
-        0.035, pelvis=0.03, hip=0.04, knee=0.045, ankle=0.06, toe=0.07, elbow=0.05, wrist=0.07, hand=0.085, head_top=0.05
+        0.04, pelvis=0.035, hip=0.05, knee=0.055, ankle=0.07, toe=0.08, elbow=0.06, wrist=0.08, hand=0.09, head_top=0.06
     )
     lost: tuple[float, ...] = _per_joint(
         0.03, pelvis=0.01, spine=0.01, thorax=0.01, knee=0.05, ankle=0.08, toe=0.09, elbow=0.08, wrist=0.12, hand=0.13
@@ -78,10 +79,10 @@ class NoiseStatistics:
     dropout_frames: float = 6.0
     confidence: tuple[float, float] = (0.8, 0.4)
     confidence_spread: float = 0.15
-    clip_spread: float = 0.35
+    clip_spread: float = 0.5
     joint_spread: tuple[tuple[float, float, float], ...] = tuple(
         (s * 0.45, s * 0.45, s * 1.6)
-        for s in _per_joint(0.03, pelvis=0.0, hip=0.025, knee=0.05, ankle=0.07, toe=0.085, elbow=0.055, wrist=0.08, hand=0.09)
+        for s in _per_joint(0.03, pelvis=0.0, knee=0.05, ankle=0.07, toe=0.08, elbow=0.06, wrist=0.08, hand=0.09)
     )
     joint_correlation: tuple[float, ...] = _per_joint(0.85)
 
@@ -104,7 +105,7 @@ class NoiseStatistics:
                 raise ValueError("for other joints")
             return cls(**{f.name: _tuples(data[f.name]) for f in fields(cls)})
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SourceError(f"{path}: not noise statistics ({error}); measure them with 'python -m training noise'") from error
+            raise SourceError(f"{path}: not noise statistics ({error}); see 'python -m training noise'") from error
 
 
 def _rounded(value: Any) -> Any:
@@ -119,7 +120,9 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _episodes(rng: np.random.Generator, share: NDArray[Any], frames: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _episodes(
+    rng: np.random.Generator, share: NDArray[Any], frames: float, shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
     """Stationary on/off Markov chains along axis 1 of ``shape`` (N, T, ...): on for ``share`` of the time.
 
     An episode lasts ``frames`` on average, geometrically distributed.
@@ -177,7 +180,8 @@ def corrupt_keypoints(
 
     shape = (count, frames, joints)
     hard = np.exp(rng.normal(0.0, statistics.clip_spread, (count, 1, 1))).astype(np.float32)
-    is_lost = _episodes(rng, np.asarray(statistics.lost) * np.minimum(hard[:, 0], 4.0), statistics.lost_frames * pace, shape)
+    lost = np.asarray(statistics.lost) * np.minimum(hard[:, 0], 4.0)
+    is_lost = _episodes(rng, lost, statistics.lost_frames * pace, shape)
     core = _correlated(rng, np.asarray(statistics.correlation) ** (1 / pace), (*shape, 2))
     # A lost joint rests on something else rather than dancing about: highly correlated.
     wide = _correlated(rng, np.full(joints, 0.9 ** (1 / pace)), (*shape, 2))
@@ -185,16 +189,14 @@ def corrupt_keypoints(
     wide_size = np.asarray(statistics.lost_spread, np.float32) * scale
     points = points + np.where(is_lost[..., None], wide * wide_size[..., None], core * size[..., None])
 
-    mean = np.where(is_lost, statistics.confidence[1], statistics.confidence[0])
+    mean = np.where(is_lost, statistics.confidence[1], statistics.confidence[0]) - _UNSURE * np.log(hard)
     wobble = _correlated(rng, np.full(joints, 0.9), (*shape, 1))[..., 0]
     confidence = np.clip(mean + statistics.confidence_spread * wobble, 0.02, 1.0)
     gone = _episodes(rng, np.asarray(statistics.dropout), statistics.dropout_frames * pace, shape)
     return points.astype(np.float32), np.where(gone, 0.0, confidence).astype(np.float32)
 
 
-def corrupt_joints(
-    rng: np.random.Generator, joints: Array, statistics: NoiseStatistics, rate: float = 30.0
-) -> Array:
+def corrupt_joints(rng: np.random.Generator, joints: Array, statistics: NoiseStatistics, rate: float = 30.0) -> Array:
     """3D joints as SAP-Net would have predicted them: (N, T, 21, 3) m, root-relative, camera frame, to the same.
 
     Core noise per axis (depth ≫ image plane), lost joints, exchanges, and a scale that breathes.
@@ -254,14 +256,18 @@ def measure(
     for name, kinds in (("arms", _ARMS), ("legs", _LEGS)):
         points = _swapped_sides(points, swapped[name][:, None], kinds)
     error = (points[:, 0] - truth) / scale[:, None, None]
+    level = _levels(error, found)
 
     enough = found.sum(0) >= 20
-    core, lost, lost_spread, is_lost = _core_and_tail(error, found)
+    core, lost, lost_spread, is_lost = _core_and_tail(error, found, level)
     values: dict[str, Any] = {"source": source or "measured"}
+    # What 21 joints' own scatter makes of equal levels is not a difference between pictures.
+    values["clip_spread"] = float(np.sqrt(max(np.log(level).var() - 0.12**2, 0.0)))
     values["spread"] = _where(enough, core, base.spread)
     values["lost"] = _where(enough, lost, base.lost)
     values["lost_spread"] = _where(enough & (is_lost.sum(0) >= 10), lost_spread, base.lost_spread)
-    values["dropout"] = _where(known.sum(0) >= 20, (known & (sure == 0)).sum(0) / np.maximum(known.sum(0), 1), base.dropout)
+    gone = (known & (sure == 0)).sum(0) / np.maximum(known.sum(0), 1)
+    values["dropout"] = _where(known.sum(0) >= 20, gone, base.dropout)
     both = swapped["arms"] & swapped["legs"]
     values["swap"] = {name: float((swapped[name] & ~both).mean()) for name in swapped} | {"all": float(both.mean())}
     if confidence is not None:
@@ -283,7 +289,8 @@ def measure(
         values["joint_spread"] = tuple(tuple(float(v) for v in row) for row in spread)
         if sequence:
             product, square = (miss[1:] * miss[:-1]).sum((0, 2)), (miss**2).sum((0, 2))
-            values["joint_correlation"] = _where(square > 0, np.clip(product / np.maximum(square, 1e-12), 0, 0.99), base.joint_correlation)
+            correlation = np.clip(product / np.maximum(square, 1e-12), 0, 0.99)
+            values["joint_correlation"] = _where(square > 0, correlation, base.joint_correlation)
     return replace(base, **values)
 
 
@@ -305,10 +312,23 @@ def _exchanged(predictions: Array, truth: Array, found: NDArray[np.bool_], kinds
     return np.asarray((both.sum(-1) >= 2) & (crossed < 0.5 * straight) & (straight > 0.8 * apart))
 
 
+def _levels(error: Array, found: NDArray[np.bool_]) -> NDArray[Any]:
+    """(N,) how large each sample's errors are beside the usual ones, median 1; 1 where fewer than 8 joints tell."""
+    radius = np.where(found, np.linalg.norm(error, axis=-1), np.nan)
+    told = found.sum(-1) >= 8
+    if not told.any():
+        return np.ones(len(error))
+    usual = np.nanmedian(np.where(found.any(0), radius, 1.0), axis=0)
+    level = np.nanmedian(np.where(told[:, None], radius, 1.0) / np.maximum(usual, 1e-9), axis=-1)
+    level = np.where(told, np.maximum(level, 1e-3), 1.0)
+    return np.asarray(level / np.median(level[told]))
+
+
 def _core_and_tail(
-    error: Array, found: NDArray[np.bool_]
+    error: Array, found: NDArray[np.bool_], level: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
-    """Robust core spread per axis, share and spread of what lies beyond it, and (N, J) which do."""
+    """Core spread per axis at level 1, share and spread of what lies beyond it, and (N, J) which do."""
+    wide, error = error, error / level[:, None, None]
     masked = np.where(found[..., None], np.abs(error), np.nan)
     with np.errstate(all="ignore"):
         core = np.nan_to_num(np.nanmedian(np.where(found.any(0)[:, None], masked, 0), axis=(0, 2))) / 0.6745
@@ -318,7 +338,7 @@ def _core_and_tail(
             square = np.where(inside[..., None], error**2, 0).sum((0, 2)) / np.maximum(2 * inside.sum(0), 1)
             core = np.sqrt(square) * 1.007  # what cutting a Rayleigh radius at 3.5 takes away
         is_lost = found & (radius > _TAIL_CUT * core)
-        tail = np.where(is_lost[..., None], error**2, 0).sum((0, 2)) / np.maximum(2 * is_lost.sum(0), 1)
+        tail = np.where(is_lost[..., None], wide**2, 0).sum((0, 2)) / np.maximum(2 * is_lost.sum(0), 1)
     return core, is_lost.sum(0) / np.maximum(found.sum(0), 1), np.sqrt(tail), is_lost
 
 

@@ -1,7 +1,7 @@
 """The training loop of the pose networks (lifting, TP-Net): small nets, endless drawn data, one process.
 
 Batches are a function of the step alone, so a run that was stopped and resumed ends with the same weights as one
-that was not. State is kept without pickle: ``checkpoint.safetensors`` in the run's folder, replaced atomically.
+that was not. State is kept without pickle: ``checkpoint.pt`` in the run's folder, replaced atomically.
 """
 
 from __future__ import annotations
@@ -18,17 +18,14 @@ from typing import Any
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from posecore.errors import SourceError
-from posecore.files import atomic_path
+from training.checkpoints import load_checkpoint, save_checkpoint
 
 __all__ = ["LoopConfig", "fit", "load_weights", "pose_loss"]
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -124,8 +121,15 @@ def fit(
     optimiser = torch.optim.Adam(net.parameters(), lr=config.learning_rate)
     average = copy.deepcopy(net).requires_grad_(False).eval() if config.average else None
     checkpoint = folder / CHECKPOINT
-    step = _load(checkpoint, net, average, optimiser) if config.resume and checkpoint.exists() else 0
-    if step == 0:
+    step = 0
+    if config.resume and checkpoint.exists():
+        state = load_checkpoint(checkpoint)
+        net.load_state_dict(state["net"])
+        optimiser.load_state_dict(state["optimiser"])
+        if average is not None:
+            average.load_state_dict(state["average"])
+        step = int(state["facts"]["step"])
+    else:
         (folder / "log.jsonl").unlink(missing_ok=True)
     began, running = time.monotonic(), 0.0
     last = min(config.steps, stop_at or config.steps)
@@ -162,7 +166,13 @@ def fit(
                 log.flush()
                 bar.update(task, completed=step, description=f"loss {line['loss']:.4f}")
             if step % config.save_every == 0 or step == last:
-                _save(checkpoint, net, average, optimiser, {"step": step, "loop": asdict(config), **facts})
+                state = {
+                    "net": net.state_dict(),
+                    "average": average.state_dict() if average is not None else None,
+                    "optimiser": optimiser.state_dict(),
+                    "facts": {"step": step, "loop": asdict(config), **facts},
+                }
+                save_checkpoint(checkpoint, state)
     return (average if average is not None else net).eval()
 
 
@@ -175,54 +185,11 @@ def _blend(average: nn.Module, net: nn.Module, decay: float) -> None:
             mine.copy_(theirs)
 
 
-def _save(
-    path: Path, net: nn.Module, average: nn.Module | None, optimiser: torch.optim.Optimizer, facts: dict[str, Any]
-) -> None:
-    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
-    if average is not None:
-        tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    # clone: safetensors refuses tensors that share memory
-    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"facts": json.dumps(facts)})
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["facts"])
-            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118 (no mapping)
-    except Exception as error:  # safetensors' own error type is private to its Rust half
-        raise SourceError(f"{path}: not a readable check-point ({error}); delete it to start anew") from error
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _load(path: Path, net: nn.Module, average: nn.Module | None, optimiser: torch.optim.Optimizer) -> int:
-    tensors, facts = _read(path)
-    net.load_state_dict(_part(tensors, "net."))
-    if average is not None:
-        average.load_state_dict(_part(tensors, "average."))
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _part(tensors, "optimiser.").items():
-        index, name = key.split(".")
-        state.setdefault(int(index), {})[name] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return int(facts["step"])
-
-
 def load_weights(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The weights to use of a run (averaged if there are any) and its facts.
 
     Raises:
         SourceError: the folder holds no readable check-point.
     """
-    path = folder / CHECKPOINT
-    if not path.exists():
-        raise SourceError(f"{folder}: no {CHECKPOINT} there; train first")
-    tensors, facts = _read(path)
-    return _part(tensors, "average.") or _part(tensors, "net."), facts
+    state = load_checkpoint(folder / CHECKPOINT)
+    return state["average"] or state["net"], state["facts"]

@@ -21,11 +21,9 @@ __all__ = ["MotionPool", "Scenes", "draw_scenes", "estimated_joints"]
 
 Array = NDArray[np.float32]
 
-_RATES = np.array([24.0, 25.0, 30.0, 30.0, 50.0, 60.0])
-
 # How far detectors place a joint from ours, m standard deviation per axis, the same throughout a clip: conventions
 # and clothes, not noise.
-_OFFSETS = {"hip": 0.022, "shoulder": 0.015, "nose": 0.02, "head_top": 0.02, "toe": 0.025, "hand": 0.02}
+_OFFSETS = {"hip": 0.022, "shoulder": 0.015, "thorax": 0.03, "nose": 0.02, "head_top": 0.02, "toe": 0.025, "hand": 0.02}
 _OTHER_OFFSET = 0.01
 
 
@@ -38,45 +36,53 @@ class Scenes:
         confidence: (N, T, 21) in [0, 1], 0 = missing.
         joints: (N, T, 21, 3) m, the truth, root-relative, ray frame (see ``virtual_cameras``), canonical size.
         rate: frames/s at which the scenes were seen.
+        sizes: (N,) the subjects' own sizes over the canonical one.
     """
 
     keypoints: Array
     confidence: Array
     joints: Array
     rate: float
+    sizes: Array
 
 
 class MotionPool:
-    """Clips to draw stretches of motion from, long clips a little more often than short ones."""
+    """Clips to draw stretches of motion from, long clips a little more often than short ones.
 
-    def __init__(self, clips: Sequence[Clip]) -> None:
+    Args:
+        own_bodies: on bodies of the subjects' own proportions (evaluation), not on the canonical one.
+    """
+
+    def __init__(self, clips: Sequence[Clip], own_bodies: bool = False) -> None:
         if not clips:
             raise ValueError("no clips to draw from")
-        self.clips = list(clips)
+        self._motions = [clip.own_joints if own_bodies else clip.joints for clip in clips]
+        self._sizes = np.array([clip.size for clip in clips], np.float32)
         # The square root keeps two hours of salsa from drowning everything else.
         weight = np.sqrt([len(clip.joints) for clip in clips])
         self._chance = weight / weight.sum()
         self._start = np.concatenate([[0], np.cumsum([len(clip.joints) for clip in clips])])
-        self._frames = np.concatenate([clip.joints for clip in clips])
+        self._frames = np.concatenate(self._motions)
         self._travels = np.array([clip.travels for clip in clips])
 
-    def draw(self, rng: np.random.Generator, count: int, length: int, step: float) -> Array:
-        """(N, T, 21, 3) m, world frame: stretches of ``length`` frames, ``step`` captured frames apart.
+    def draw(self, rng: np.random.Generator, count: int, length: int, step: float) -> tuple[Array, Array]:
+        """Stretches of ``length`` frames, ``step`` captured frames apart. Too short a clip stands still at its end.
 
-        A clip that is too short stands still at its end.
+        Returns:
+            (N, T, 21, 3) m, world frame, and (N,) sizes of the subjects.
         """
-        chosen = rng.choice(len(self.clips), count, p=self._chance)
+        chosen = rng.choice(len(self._motions), count, p=self._chance)
         frames = np.diff(self._start)[chosen]
         steps = step * np.exp(rng.normal(0.0, 0.12, count))
         room = np.maximum(frames - 1 - steps * (length - 1), 0)
         times = rng.random(count) * room
         times = np.minimum(times[:, None] + steps[:, None] * np.arange(length), frames[:, None] - 1)
         if length == 1:  # between two captured poses there is nothing new to learn for one picture
-            return self._frames[(self._start[chosen, None] + times.astype(int))]
-        motion = np.stack([resample(self.clips[c].joints, t) for c, t in zip(chosen, times, strict=True)])
+            return self._frames[(self._start[chosen, None] + times.astype(int))], self._sizes[chosen]
+        motion = np.stack([resample(self._motions[c], t) for c, t in zip(chosen, times, strict=True)])
         still = ~self._travels[chosen] | (rng.random(count) < 0.2)  # a following camera sees no path
         motion[still] -= motion[still][:, :, :1]
-        return motion
+        return motion, self._sizes[chosen]
 
 
 def draw_scenes(
@@ -85,18 +91,17 @@ def draw_scenes(
     statistics: NoiseStatistics,
     count: int,
     length: int = 1,
-    rate: float | None = None,
+    rate: float = 30.0,
     augment: bool = True,
 ) -> Scenes:
     """Draw ``count`` scenes of ``length`` frames.
 
     Args:
-        rate: frames/s of the video; default: one of the usual, the same for all scenes of this call.
-        augment: vary bodies, mirror, offset and confidence habits (training); False keeps the clips' own motion on the canonical
-            body, under the same cameras and noise (evaluation).
+        rate: frames/s of the video (run time brings every video to 30 before TP-Net).
+        augment: vary bodies, mirror, offset and confidence habits (training); False keeps the pool's own
+            motion and bodies, under the same cameras and noise (evaluation).
     """
-    rate = float(rng.choice(_RATES)) if rate is None else rate
-    joints = pool.draw(rng, count, length, RATE / rate)
+    joints, sizes = pool.draw(rng, count, length, RATE / rate)
     offsets = None
     if augment:
         joints = _varied_bodies(rng, _mirrored(rng, joints))
@@ -105,7 +110,7 @@ def draw_scenes(
     keypoints, confidence = corrupt_keypoints(rng, keypoints, statistics, rate)
     if augment:
         confidence = _confidence_habits(rng, confidence)
-    return Scenes(keypoints, confidence, truth, rate)
+    return Scenes(keypoints, confidence, truth, rate, sizes)
 
 
 def _mirrored(rng: np.random.Generator, joints: Array) -> Array:
@@ -117,7 +122,7 @@ def _mirrored(rng: np.random.Generator, joints: Array) -> Array:
 def _varied_bodies(rng: np.random.Generator, joints: Array) -> Array:
     """Other proportions, equal left and right, at the canonical size."""
     factors = np.exp(rng.normal(0.0, 0.06, (len(joints), 1, len(BODY_21)))).astype(np.float32)
-    factors = (factors + factors[..., list(BODY_21.mirror)]) / 2 ** 0.5 + 1 - 2**0.5
+    factors = (factors + factors[..., list(BODY_21.mirror)]) / 2**0.5 + 1 - 2**0.5
     factors[..., BODY_21.index("spine")] = factors[..., BODY_21.index("thorax")]
     factors[..., BODY_21.index("pelvis")] = 1.0
     varied = scale_bones(joints, factors)

@@ -20,7 +20,7 @@ Array = NDArray[np.float32]
 
 # World (x, Y up, z) to a camera that looks along -Z of the world: x right, y down, z away.
 _TO_CAMERA = np.diag([1.0, -1.0, -1.0])
-_NEAREST = 1.2  # m: no body part comes closer to the camera than about an arm's length
+_NEAREST = 1.5  # m from the camera to a pelvis that walks towards it
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _about(axis: str, angle: NDArray[np.floating]) -> Array:
 
 
 def draw_cameras(rng: np.random.Generator, count: int) -> Cameras:
-    """Cameras from all headings, mostly near eye or chest height, 1.8 to 9 m away, held nearly level.
+    """Cameras from all headings, mostly near eye or chest height, 2 to 9 m away, held nearly level.
 
     Every twentieth is rolled by any angle (people that lie or turn somersaults), every tenth looks from high up.
     """
@@ -58,7 +58,7 @@ def draw_cameras(rng: np.random.Generator, count: int) -> Cameras:
     elevation = np.where(high, np.radians(rng.uniform(10, 60, count)), elevation)
     roll = np.radians(rng.normal(0.0, 4.0, count))
     roll = np.where(rng.random(count) < 0.05, rng.uniform(-np.pi, np.pi, count), roll)
-    distance = np.exp(rng.uniform(np.log(1.8), np.log(9.0), count))
+    distance = np.exp(rng.uniform(np.log(2.0), np.log(9.0), count))
     # Looking down by the elevation turns the world about the camera's x; heading turns it about Y.
     rotation = _about("z", roll) @ _about("x", elevation) @ (_TO_CAMERA @ _about("y", heading))
     tilt = _about("y", np.radians(rng.normal(0, 9.0, count))) @ _about("x", np.radians(rng.normal(0, 5.0, count)))
@@ -103,7 +103,7 @@ def see(joints: Array, cameras: Cameras, offsets: Array | None = None) -> tuple[
     place = np.einsum("nij,ntj->nti", turn, path)
     place += cameras.tilt[:, None, :, 2] * cameras.distance[:, None, None]
     # Whoever walks into the camera is kept at a distance instead.
-    place[..., 2] = np.maximum(place[..., 2], _NEAREST + 0.6)
+    place[..., 2] = np.maximum(place[..., 2], _NEAREST)
     local_camera = np.einsum("nij,ntkj->ntki", turn, local)
     shown = local_camera if offsets is None else local_camera + np.einsum("nij,ntkj->ntki", turn, offsets)
     shown = shown + place[:, :, None]

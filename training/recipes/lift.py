@@ -6,6 +6,7 @@ Targets are root-relative metres in the ray frame on bodies of the canonical siz
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -63,11 +64,11 @@ def samples(scenes: Scenes) -> tuple[Tensor, Tensor]:
 
 def evaluation_scenes(data: Path, statistics: NoiseStatistics, count: int = 2000, length: int = 1) -> Scenes:
     """Fixed scenes of held-out subjects: always the same for the same statistics."""
-    pool = MotionPool(read_clips(data, "validation"))
+    pool = MotionPool(read_clips(data, "validation"), own_bodies=True)
     return draw_scenes(np.random.default_rng(2024), pool, statistics, count, length, rate=30.0, augment=False)
 
 
-def _evaluator(scenes: Scenes):  # noqa: ANN202
+def _evaluator(scenes: Scenes) -> Callable[[nn.Module], dict[str, float]]:
     inputs, targets = samples(scenes)
 
     @torch.no_grad()

@@ -1,8 +1,8 @@
 """TP-Net: refine a pose by its neighbours in time (Dabral et al. 2018; seed 000). ``python -m training temporal``.
 
-Its input is what run time will feed it: the trained lifter's predictions from keypoints with noise that is correlated
-over time, mixed with 3D noise of SAP-Net's kind; its target is the clean pose. ``--preset small`` is online (19 past poses
-and the current one), ``--preset small_semi`` semi-online (10 past, the current, 9 ahead).
+Its input is what run time will feed it: the trained lifter's predictions from keypoints with noise that is
+correlated over time, mixed with 3D noise of SAP-Net's kind; its target is the clean pose. ``--preset small`` is
+online (19 past poses and the current one), ``--preset small_semi`` semi-online (10 past, the current, 9 ahead).
 """
 
 from __future__ import annotations

@@ -1,0 +1,94 @@
+"""Lifting net and TP-Net: shapes, parameter counts against the papers by hand, normalisation."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from posecore.nets.lifting import LIFTING_PRESETS, LiftingConfig, LiftingNet, Normaliser
+from posecore.nets.temporal import TEMPORAL_PRESETS, TemporalConfig, TemporalNet
+
+
+def parameters(net):
+    return sum(p.numel() for p in net.parameters())
+
+
+def test_martinez_has_the_papers_parameters():
+    # 16 joints x 2 -> 1024; 2 blocks of 2 x (1024 -> 1024); 1024 -> 16 x 3; batch norm: 2 a unit in 5 layers.
+    by_hand = (32 * 1024 + 1024) + 4 * (1024 * 1024 + 1024) + (1024 * 48 + 48) + 5 * 2 * 1024
+    assert by_hand == 4_291_632  # "around 4 to 5 million" (Martinez et al. 2017)
+    assert parameters(LiftingNet(LIFTING_PRESETS["paper"])) == by_hand
+
+
+def test_tpnet_has_the_papers_parameters():
+    by_hand = (20 * 48 * 4096 + 4096) + (4096 * 4096 + 4096) + (4096 * 48 + 48)
+    assert by_hand == 20_914_224
+    assert parameters(TemporalNet(TEMPORAL_PRESETS["paper"])) == by_hand
+
+
+@pytest.mark.parametrize(("joints", "channels"), [(16, 2), (17, 3), (21, 3)])
+def test_lifting_shapes_and_gradients(joints, channels):
+    net = LiftingNet(LiftingConfig(width=8, blocks=1, joints=joints, channels=channels))
+    out = net(torch.randn(5, joints, channels))
+    assert out.shape == (5, joints, 3)
+    out.sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_lifting_refuses_four_channels():
+    with pytest.raises(ValueError, match="channels must be 2"):
+        LiftingConfig(channels=4)
+
+
+def test_normaliser_round_trip_and_constant_coordinates():
+    samples = torch.randn(1000, 4, 3) * 3 + 5
+    samples[:, 0] = 0  # the root
+    layer = Normaliser(4, 3)
+    layer.fit(samples)
+    normalised = layer(samples)
+    assert torch.allclose(normalised[:, 1:].mean(0), torch.zeros(3, 3), atol=1e-5)
+    assert torch.allclose(normalised[:, 1:].std(0), torch.ones(3, 3), atol=1e-4)
+    assert (normalised[:, 0] == 0).all()
+    assert torch.allclose(layer.inverse(normalised), samples, atol=1e-5)
+
+
+def test_normalisation_is_part_of_the_lifting_net():
+    # Moving the output statistics moves the output: users never see normalised values.
+    net = LiftingNet(LIFTING_PRESETS["tiny"]).eval()
+    x = torch.randn(2, 21, 3)
+    before = net(x)
+    net.output.mean += 1.0
+    assert torch.allclose(net(x), before + 1.0, atol=1e-5)
+
+
+def test_max_norm_cuts_the_whole_matrix():
+    net = LiftingNet(LIFTING_PRESETS["tiny"])
+    matrices = [m.weight.data for m in net.modules() if isinstance(m, torch.nn.Linear)]
+    direction = matrices[0] / matrices[0].norm()
+    net.clip_weights(1.0)
+    assert all(float(m.norm()) == pytest.approx(1.0, abs=1e-5) for m in matrices)
+    assert torch.allclose(matrices[0], direction, atol=1e-6)
+    net.clip_weights(2.0)  # a larger limit leaves them alone
+    assert float(matrices[0].norm()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_residual_tpnet_starts_as_the_identity_on_the_current_pose():
+    window = torch.randn(3, 20, 21, 3)
+    for current in (19, 10):
+        net = TemporalNet(TemporalConfig(width=16, current=current, residual=True)).eval()
+        assert torch.allclose(net(window), window[:, current])
+
+
+def test_faithful_tpnet_predicts_the_pose_from_all_poses():
+    net = TemporalNet(TemporalConfig(width=16))
+    window = torch.randn(2, 20, 21, 3, requires_grad=True)
+    out = net(window)
+    assert out.shape == (2, 21, 3)
+    out.sum().backward()
+    assert (window.grad.abs().sum((0, 2, 3)) > 0).all()
+
+
+def test_tpnet_refuses_a_current_outside_its_window():
+    with pytest.raises(ValueError, match="current"):
+        TemporalConfig(window=20, current=20)
