@@ -32,7 +32,7 @@ def _present() -> Sequence[str]:
     """onnxruntime's own names of what this installation was built with."""
     import onnxruntime
 
-    return onnxruntime.get_available_providers()  # type: ignore[no-any-return]
+    return onnxruntime.get_available_providers()
 
 
 def available_providers() -> list[str]:

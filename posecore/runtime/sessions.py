@@ -22,9 +22,7 @@ _sessions: WeakValueDictionary[tuple[Any, ...], InferenceSession] = WeakValueDic
 _lock = threading.Lock()
 
 
-def create_session(
-    model: str | os.PathLike[str] | bytes, provider: str = "auto", threads: int = 1
-) -> InferenceSession:
+def create_session(model: str | os.PathLike[str] | bytes, provider: str = "auto", threads: int = 1) -> InferenceSession:
     """A session for an ONNX file (or its bytes), shared with everyone who asks for the same.
 
     One thread by default, and none that spins while it waits: the stages of a capture run side by
