@@ -39,7 +39,12 @@ def make_take(count: int = 6) -> Take:
 def make_motion(take: Take, settings=None) -> Motion:
     rotations = np.zeros((len(take), 24, 4), np.float32)
     rotations[..., 3] = 1
-    return Motion(take.times, rotations, np.zeros((len(take), 3), np.float32), notes={"warnings": ["feet slide"]})
+    return Motion(
+        take.times,
+        rotations,
+        np.zeros((len(take), 3), np.float32),
+        notes={"warnings": [*take.notes["warnings"], "feet slide"]},
+    )
 
 
 @pytest.fixture
@@ -76,7 +81,7 @@ def test_animate_writes_every_output_and_says_what_it_did(calls, tmp_path, capsy
     assert len(Take.load(tmp_path / "take.npz")) == 6
     said = capsys.readouterr()
     assert said.out == "", "messages for people go to stderr"
-    assert "warning: the video is cut off after 0.24 s" in said.err
+    assert said.err.count("warning: the video is cut off after 0.24 s") == 1, "a Motion carries its Take's warnings"
     assert "warning: feet slide" in said.err
     closing = said.err.splitlines()[-1]
     assert closing.startswith("fake 1: 6 frames at 25 frames/s (0.2 s) -> ") and str(outputs[0]) in closing

@@ -90,6 +90,8 @@ def capture_one(source: str, options: CaptureOptions, reporter: Reporter, cancel
     take = takes[0]
     if cancel.is_set():
         raise keep_partial(take, keep)
+    if choice := take.notes.get("estimator_choice"):
+        reporter.say(str(choice))
     for text in take.notes.get("warnings", []):
         reporter.warning(str(text))
     return take

@@ -38,7 +38,7 @@ class Doctor(Common):
         facts = examine()
         reporter.answer(_tables(facts), command="doctor", **facts)
         if facts["problems"]:
-            raise PosecoreError("; ".join(facts["problems"]))
+            raise PosecoreError(f"problems found: {len(facts['problems'])}; they are listed above")
 
 
 def examine() -> dict[str, Any]:
@@ -139,5 +139,5 @@ def _tables(facts: dict[str, Any]) -> Group:
         rank = f"{card['rank']:.3f}" if "rank" in card else ""
         models.add_row(entry["name"], entry["origin"], Text(entry["state"]), rank, Text(card.get("architecture", "")))
     hints = [Text(f"hint: {hint}") for hint in facts["hints"]]
-    verdict = Text("problems found" if facts["problems"] else "all well", style="red" if facts["problems"] else "green")
-    return Group(system, Text(), models, Text(), *hints, verdict)
+    problems = [Text("problem: ", style="red").append(text, style="default") for text in facts["problems"]]
+    return Group(system, Text(), models, Text(), *hints, *(problems or [Text("all well", style="green")]))

@@ -37,6 +37,7 @@ class Reporter:
         self._task: TaskID | None = None
         self._stage = ""
         self._last = -1e9
+        self._warned: set[str] = set()
 
     # -- messages
 
@@ -46,7 +47,10 @@ class Reporter:
             self._print(text)
 
     def warning(self, text: str) -> None:
-        """Something the user should know, but the work goes on."""
+        """Something the user should know, but the work goes on. Said once, however often it is met."""
+        if text in self._warned:
+            return
+        self._warned.add(text)
         if self.machine:
             self._emit("warning", text=text)
         else:
