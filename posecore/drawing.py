@@ -6,12 +6,14 @@ Everything draws in place and clips at the border.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEFT", "MIDDLE", "RIGHT", "capsule", "lines", "side_colour", "text", "text_size"]
+__all__ = ["LEFT", "MIDDLE", "RIGHT", "capsule", "discs", "lines", "shadow", "side_colour", "text", "text_size"]
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -49,32 +51,115 @@ def capsule(
     """
     height, width = picture.shape[:2]
     reach = radius + outline + 1.0
-    if not (np.isfinite(start).all() and np.isfinite(end).all()) or alpha <= 0:
-        return
     ax, ay, bx, by = float(start[0]), float(start[1]), float(end[0]), float(end[1])
+    if not math.isfinite(ax + ay + bx + by) or alpha <= 0:
+        return
     left, right = max(int(min(ax, bx) - reach), 0), min(int(max(ax, bx) + reach) + 2, width)
     top, bottom = max(int(min(ay, by) - reach), 0), min(int(max(ay, by) + reach) + 2, height)
     if left >= right or top >= bottom:
         return
-    x = np.arange(left, right, dtype=np.float32) - np.float32(ax)
-    y = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(ay)
-    dx, dy = np.float32(bx - ax), np.float32(by - ay)
-    along = np.clip((x * dx + y * dy) / max(float(dx * dx + dy * dy), 1e-6), 0.0, 1.0)
-    distance = np.hypot(x - along * dx, y - along * dy)
+    # In this function the cost of a call into numpy counts as much as its pixels: few calls, in place.
+    x = np.arange(left - ax, right - ax - 0.5, dtype=np.float32)
+    y = np.arange(top - ay, bottom - ay - 0.5, dtype=np.float32)[:, None]
+    dx, dy = bx - ax, by - ay
+    square = max(dx * dx + dy * dy, 1e-6)
+    along = x * np.float32(dx / square) + y * np.float32(dy / square)
+    np.maximum(along, 0, out=along)
+    np.minimum(along, 1, out=along)
+    x, y = x - along * np.float32(dx), y - along * np.float32(dy)
+    distance = np.sqrt(x * x + y * y)
+    spots = np.flatnonzero(distance < reach - 0.5)  # most of the box around a slanted line is empty
+    distance = distance.ravel()[spots][:, None]
+    rows, columns = np.divmod(spots, right - left)
+    tint = np.array(colour, np.float32)
+    cover = np.minimum(np.float32(radius + 0.5) - distance, 1)
+    if outline:
+        np.maximum(cover, 0, out=cover)
+        dark = np.array(outline_colour, np.float32)
+        tint = dark + cover * (tint - dark)
+        cover = np.minimum(np.float32(reach - 0.5) - distance, 1)
+    cover *= np.float32(alpha)
+    np.maximum(cover, 0, out=cover)
     patch = picture[top:bottom, left:right]
-    fill = np.clip(np.float32(radius + 0.5) - distance, 0.0, 1.0)[..., None]
-    if outline > 0:
-        rim = np.clip(np.float32(radius + outline + 0.5) - distance, 0.0, 1.0)[..., None] * np.float32(alpha)
-        tint = fill * np.array(colour, np.float32) + (1 - fill) * np.array(outline_colour, np.float32)
-        patch[:] = patch + (tint - patch) * rim + np.float32(0.5)
-    else:
-        patch[:] = patch + (np.array(colour, np.float32) - patch) * (fill * np.float32(alpha)) + np.float32(0.5)
+    old = patch[rows, columns]
+    tint = tint - old
+    tint *= cover
+    tint += old
+    tint += 0.5
+    patch[rows, columns] = tint
+
+
+def shadow(
+    picture: Picture, starts: NDArray[np.floating], ends: NDArray[np.floating], width: float, strength: float
+) -> None:
+    """Darken a picture under thick lines, as one soft shape.
+
+    Args:
+        starts, ends: (N, 2) px.
+        width: thickness, px.
+        strength: in [0, 1]; 1 is black.
+    """
+    from PIL import Image, ImageDraw, ImageFilter
+
+    height, wide = picture.shape[:2]
+    pad = int(width) + 3
+    corners = np.concatenate([starts, ends])
+    left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int) - pad, 0)
+    right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + pad, (wide, height))
+    if left >= right or top >= bottom:
+        return
+    sheet = Image.new("L", (int(right - left), int(bottom - top)), 0)
+    pen = ImageDraw.Draw(sheet)
+    half = width / 2
+    for (x0, y0), (x1, y1) in zip(starts - (left, top), ends - (left, top), strict=True):
+        pen.line((x0, y0, x1, y1), fill=255, width=max(1, round(width)))
+        pen.ellipse((x1 - half, y1 - half, x1 + half, y1 + half), fill=255)
+    mask = np.asarray(sheet.filter(ImageFilter.BoxBlur(max(1.0, width / 4))), np.float32)[..., None]
+    patch = picture[top:bottom, left:right]
+    patch[:] = patch * (1 - mask * np.float32(strength / 255))
+
+
+def discs(
+    picture: Picture,
+    centres: NDArray[np.floating],
+    radius: float,
+    colours: Sequence[Colour],
+    alphas: NDArray[np.floating],
+    outline: float,
+    outline_colour: Colour,
+) -> None:
+    """Discs of one size at once; where two overlap, the later one wins.
+
+    Args:
+        centres: (N, 2) px.
+        radius, outline: px. colours: N of them. alphas: (N,) opacity in [0, 1].
+    """
+    height, width = picture.shape[:2]
+    kept = np.flatnonzero(np.isfinite(centres).all(axis=1) & (alphas > 0) & (np.abs(centres) < 1e6).all(axis=1))
+    if not len(kept):
+        return
+    reach = math.ceil(radius + outline) + 1
+    steps = np.arange(-reach, reach + 1)
+    base = np.rint(centres[kept]).astype(int)
+    x, y = base[:, 0, None] + steps, base[:, 1, None] + steps  # (n, k) each
+    from_x, from_y = x - centres[kept, 0, None], y - centres[kept, 1, None]
+    distance = np.sqrt(from_x[:, None, :] ** 2 + from_y[:, :, None] ** 2)
+    inside = (x >= 0)[:, None, :] & (x < width)[:, None, :] & (y >= 0)[:, :, None] & (y < height)[:, :, None]
+    which, row, column = np.nonzero(inside & (distance < radius + outline + 0.5))
+    distance = distance[which, row, column][:, None]
+    fill = np.clip(radius + 0.5 - distance, 0.0, 1.0)
+    cover = np.clip(radius + outline + 0.5 - distance, 0.0, 1.0) * alphas[kept][which, None]
+    rim = np.array(outline_colour, np.float32)
+    tint = rim + fill * (np.array(colours, np.float32)[kept][which] - rim)
+    spots = (y[which, row], x[which, column])
+    old = picture[spots]
+    picture[spots] = old + (tint - old) * cover + 0.5
 
 
 def lines(
     picture: Picture, starts: NDArray[np.floating], ends: NDArray[np.floating], colours: NDArray[np.floating]
 ) -> None:
-    """Many thin (1 px) smooth lines at once, of equal cost however many; brightest colour wins.
+    """Many thin (1 px) smooth lines at once, of equal cost however many.
 
     Args:
         starts, ends: (N, 2) px; keep them near the picture, what lies outside costs time.
@@ -97,9 +182,9 @@ def lines(
         x = np.where(steep, base + step, major)
         y = np.where(steep, major, base + step)
         seen = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (cover > 0.02)
-        x, y, weight = x[seen], y[seen], cover[seen, None]
-        old = picture[y, x].astype(np.float32)
-        np.maximum.at(picture, (y, x), (old + (tint[seen] - old) * weight).clip(0, 255).astype(np.uint8))
+        x, y = x[seen], y[seen]
+        old = picture[y, x]
+        picture[y, x] = old + (tint[seen] - old) * cover[seen, None] + 0.5
 
 
 @lru_cache(maxsize=512)
