@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "posecore"
 
-BASE = {"errors", "files", "skeletons"}
+BASE = {"errors", "files", "proportions", "skeletons"}
 VALUES = BASE | {"takes", "motion"}
 RUNTIME_ROOMS = {"capturing", "solving", "retargeting", "formats", "drawing", "preview", "runtime"}
 FACE = {"__init__", "__main__", "cli", "commands", "worker"}
@@ -24,6 +24,7 @@ FACE = {"__init__", "__main__", "cli", "commands", "worker"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "skeletons": set(),
+    "proportions": {"skeletons"},
     "files": {"errors"},
     "takes": BASE,
     "motion": BASE,

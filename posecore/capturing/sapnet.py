@@ -17,7 +17,7 @@ from posecore.capturing.heatmaps import decode_heatmaps
 from posecore.capturing.lifting import Lifter
 from posecore.capturing.regions import Region, crop, crop_to_picture
 from posecore.errors import NoPersonError
-from posecore.motion import default_offsets
+from posecore.proportions import default_offsets
 from posecore.skeletons import BODY_21, SMPL_24
 
 __all__ = ["SapNet", "metric_joints"]
@@ -39,7 +39,7 @@ _SCALE_BONES = tuple(
 
 
 def _rest_sum() -> float:
-    """Σ lengths of the scale bones on the average adult of :func:`posecore.motion.default_offsets`, metres."""
+    """Σ lengths of the scale bones on the average adult of :func:`posecore.proportions.default_offsets`, metres."""
     offsets = default_offsets()
     positions = np.zeros_like(offsets)
     for joint in SMPL_24.topological_order:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.motion import default_offsets
+from posecore.proportions import default_offsets
 from posecore.skeletons import BODY_21, SMPL_24
 from posecore.solving.rotations import dot, frame_from, unit
 
