@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -94,7 +95,10 @@ def _create(model: str | os.PathLike[str] | bytes, name: str, threads: int) -> I
     if name == "directml":  # DirectML's own two requirements
         options.enable_mem_pattern = False
     source = model if isinstance(model, bytes) else os.fspath(model)
-    return onnxruntime.InferenceSession(source, options, providers=execution_providers(name))
+    with warnings.catch_warnings():
+        # That a provider is not there is said by the caller, in one line.
+        warnings.filterwarnings("ignore", message="Specified provider", category=UserWarning)
+        return onnxruntime.InferenceSession(source, options, providers=execution_providers(name))
 
 
 def _one_line(error: Exception) -> str:
