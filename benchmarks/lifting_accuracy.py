@@ -73,7 +73,6 @@ def _row(name: str, joints: Array, scenes: Scenes) -> dict[str, float | str]:
     }
 
 
-
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)

@@ -73,9 +73,7 @@ class Skeleton:
     @cached_property
     def parents(self) -> tuple[int, ...]:
         """Parent index per joint, -1 for a root."""
-        return tuple(
-            self.joints.index(self.parent_names[j]) if j in self.parent_names else -1 for j in self.joints
-        )
+        return tuple(self.joints.index(self.parent_names[j]) if j in self.parent_names else -1 for j in self.joints)
 
     @cached_property
     def bones(self) -> tuple[tuple[int, int], ...]:
@@ -149,8 +147,7 @@ MPII_16 = _skeleton(
 
 LSP_14 = _skeleton(
     "LSP_14",
-    "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist "
-    "neck head_top",
+    "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist neck head_top",
     "*_hip<neck *_knee<*_hip *_ankle<*_knee *_shoulder<neck *_elbow<*_shoulder *_wrist<*_elbow head_top<neck",
 )
 
@@ -199,9 +196,7 @@ _Blend = dict[str, float]
 _MID_HIP: _Blend = {"l_hip": 0.5, "r_hip": 0.5}
 _MID_SHOULDER: _Blend = {"l_shoulder": 0.5, "r_shoulder": 0.5}
 _MID_TRUNK: _Blend = {"l_hip": 0.25, "r_hip": 0.25, "l_shoulder": 0.25, "r_shoulder": 0.25}
-_HAND: dict[str, _Blend] = {
-    f"{s}_hand": {f"{s}_index": 0.5, f"{s}_pinky": 0.5} for s in ("l", "r")
-}
+_HAND: dict[str, _Blend] = {f"{s}_hand": {f"{s}_index": 0.5, f"{s}_pinky": 0.5} for s in ("l", "r")}
 
 # Joints that do not simply keep their name: (source, target) -> target joint -> blend of source joints.
 # Blends sum to 1, so they are affine: equal in pixels, in metres and in any frame.

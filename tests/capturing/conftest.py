@@ -112,7 +112,9 @@ class BlobEstimator:
         keypoints = np.array([x + x0, y + y0]) + r * SHAPE
         # What depends on the region shows in the joints: a test of determinism looks at them.
         joints = np.concatenate([SHAPE, np.full((21, 1), (x + x0 - region.centre[0]) / region.side)], axis=1)
-        return Pose(keypoints.astype(np.float32), np.full(21, 0.9, np.float32), joints.astype(np.float32), presence=0.95)
+        return Pose(
+            keypoints.astype(np.float32), np.full(21, 0.9, np.float32), joints.astype(np.float32), presence=0.95
+        )
 
     def region(self, pose: Pose) -> Region:
         low, high = pose.keypoints.min(0), pose.keypoints.max(0)

@@ -60,7 +60,8 @@ def test_what_is_right_is_left_alone(turn, noise):
 
 @pytest.mark.parametrize("turn", [0.0, 0.8])
 @pytest.mark.parametrize(
-    "swaps", [[(20, 26, "legs")], [(20, 35, "arms")], [(20, 45, "all")], [(10, 12, "all"), (40, 50, "legs"), (50, 61, "arms")]]
+    "swaps",
+    [[(20, 26, "legs")], [(20, 35, "arms")], [(20, 45, "all")], [(10, 12, "all"), (40, 50, "legs"), (50, 61, "arms")]],
 )
 def test_known_swaps_are_found_and_undone(turn, swaps):
     body = walker(150, turn)

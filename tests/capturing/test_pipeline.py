@@ -183,7 +183,7 @@ def test_auto_takes_the_best_ranked_that_works(monkeypatch, clips):
     monkeypatch.setattr(loading, "_load", load)
     _, reason = loading.choose_estimator("auto", "cpu")
     assert "auto chose sapnet (0.6 PCK@0.2)" in reason and "needs LiteRT" in reason
-    monkeypatch.setattr(weights, "ranking", lambda: [])
+    monkeypatch.setattr(weights, "ranking", list)
     assert "sapnet" in loading.choose_estimator("auto", "cpu")[1]
 
 
