@@ -13,7 +13,7 @@ Array = NDArray[np.floating]
 def _checked(prediction: Array, truth: Array, minimum: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     prediction, truth = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
     if prediction.shape != truth.shape or prediction.ndim < minimum:
-        raise ValueError(f"expected two equal shapes of {minimum} axes or more, got {prediction.shape} and {truth.shape}")
+        raise ValueError(f"expected equal shapes of {minimum} axes or more, got {prediction.shape} and {truth.shape}")
     return prediction, truth
 
 

@@ -42,8 +42,8 @@ TEMPORAL_PRESETS: dict[str, TemporalConfig] = {
     "paper": TemporalConfig(joints=16),
     "full": TemporalConfig(),
     "full_semi": TemporalConfig(current=10),
-    "small": TemporalConfig(width=1024, residual=True),
-    "small_semi": TemporalConfig(width=1024, current=10, residual=True),
+    "small": TemporalConfig(width=512, residual=True),
+    "small_semi": TemporalConfig(width=512, current=10, residual=True),
     "tiny": TemporalConfig(width=32, residual=True),
 }
 

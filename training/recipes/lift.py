@@ -24,7 +24,7 @@ from training.noise import STATISTICS_FILE, NoiseStatistics
 from training.pose_loop import LoopConfig, fit, load_weights
 from training.pose_samples import MotionPool, Scenes, draw_scenes
 
-__all__ = ["Config", "evaluation_scenes", "load", "main", "run", "samples"]
+__all__ = ["Config", "evaluation_scenes", "evaluator", "load", "main", "run", "samples"]
 
 # Seed 001 weighs wrists, elbows and feet up.
 _WEIGHTS = {"wrist": 1.5, "elbow": 1.5, "ankle": 1.5}
@@ -68,7 +68,8 @@ def evaluation_scenes(data: Path, statistics: NoiseStatistics, count: int = 2000
     return draw_scenes(np.random.default_rng(2024), pool, statistics, count, length, rate=30.0, augment=False)
 
 
-def _evaluator(scenes: Scenes) -> Callable[[nn.Module], dict[str, float]]:
+def evaluator(scenes: Scenes) -> Callable[[nn.Module], dict[str, float]]:
+    """A function of a net that measures it on ``scenes``."""
     inputs, targets = samples(scenes)
 
     @torch.no_grad()
@@ -106,7 +107,7 @@ def run(config: Config) -> Path:
         config.loop,
         config.out,
         facts,
-        evaluate=_evaluator(evaluation_scenes(config.data, statistics)),
+        evaluate=evaluator(evaluation_scenes(config.data, statistics)),
         after_step=net.clip_weights if config.max_norm else None,
         weights=weights,
     )

@@ -29,7 +29,7 @@ from training.pose_loop import LoopConfig, fit, load_weights
 from training.pose_samples import MotionPool, Scenes, draw_scenes, estimated_joints
 from training.recipes import lift
 
-__all__ = ["Config", "lifted", "load", "main", "refined", "run", "windows"]
+__all__ = ["Config", "evaluator", "lifted", "load", "main", "refined", "run", "windows"]
 
 Array = NDArray[np.float32]
 
@@ -57,7 +57,9 @@ class Config:
     preset: str = "small"
     noise: Path = STATISTICS_FILE
     loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(steps=8_000, batch=512, learning_rate=1e-3, loss="distance")
+        default_factory=lambda: LoopConfig(
+            steps=3_000, batch=512, learning_rate=1.5e-3, loss="distance", average=0.998, evaluate_every=500
+        )
     )
 
 
@@ -113,7 +115,8 @@ def _padded(rng: np.random.Generator, inputs: Array, current: int) -> Tensor:
     return torch.from_numpy(inputs[np.arange(len(inputs))[:, None], places])
 
 
-def _evaluator(scenes: Scenes, lifter: LiftingNet) -> Callable[[nn.Module], dict[str, float]]:
+def evaluator(scenes: Scenes, lifter: LiftingNet) -> Callable[[nn.Module], dict[str, float]]:
+    """A function of a net that measures it on ``scenes``."""
     observed = lifted(lifter, scenes.keypoints, scenes.confidence)
 
     def evaluate(net: nn.Module) -> dict[str, float]:
@@ -157,7 +160,7 @@ def run(config: Config) -> Path:
         config.loop,
         config.out,
         {"net": asdict(net.config), "noise": statistics.source, "kind": "temporal"},
-        evaluate=_evaluator(lift.evaluation_scenes(config.data, statistics, 40, 90), lifter),
+        evaluate=evaluator(lift.evaluation_scenes(config.data, statistics, 40, 90), lifter),
     )
     return config.out
 
