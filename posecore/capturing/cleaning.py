@@ -31,7 +31,9 @@ class SwapSettings:
 
     Attributes:
         change: of a change of state between two frames.
-        exchanged: of each frame and limb pair whose labels are exchanged: the network's own opinion.
+        whole: of each frame in which the whole body is exchanged: the network's own opinion.
+        part: of each frame in which the legs, or the arms, alone are exchanged. Far dearer: where legs pass
+            each other the hidden one is seen at the visible one, and steady motion is no witness of a long swap.
         twist: of a trunk whose hips and shoulders point opposite ways, times their width.
         cap: the most that one joint can cost in one frame, so that no wild joint decides.
         steadiness: the share of acceleration, against speed, in the cost of motion.
@@ -42,7 +44,8 @@ class SwapSettings:
     """
 
     change: float = 0.3
-    exchanged: float = 0.01
+    whole: float = 0.04
+    part: float = 0.12
     twist: float = 1.0
     cap: float = 0.5
     steadiness: float = 0.7
@@ -109,10 +112,11 @@ def _own_costs(
     for state, (leg, arm) in enumerate(STATES.values()):
         along = cosine if leg == arm else -cosine
         cost[:, state] = weight * np.maximum(-along, 0.0)
-        for exchanged, names in ((leg, _LEGS), (arm, _ARMS)):
-            if exchanged:
-                joints = BODY_21.indices([f"{side}_{name}" for side in "lr" for name in names])
-                cost[:, state] += settings.exchanged * confidence[:, joints].mean(axis=-1)
+        if leg or arm:
+            names = (*(_LEGS if leg else ()), *(_ARMS if arm else ()))
+            joints = BODY_21.indices([f"{side}_{name}" for side in "lr" for name in names])
+            price = settings.whole if leg and arm else settings.part
+            cost[:, state] += price * confidence[:, joints].mean(axis=-1)
     return cost
 
 

@@ -18,6 +18,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.capturing.appearance import Look, likeness, look_of
 from posecore.capturing.estimators import Box, Estimator, Pose
 from posecore.capturing.frames import Frame
 from posecore.capturing.regions import Region
@@ -36,7 +37,10 @@ class FollowSettings:
         search_every: seconds between searches while nobody is found.
         position_gain, speed_gain: of the filter on the region's centre (alpha-beta).
         side_gain: of the filter on its size.
-        memory: seconds for which only candidates are taken that the lost person can have reached.
+        memory: seconds for which only candidates are taken that the lost person can have reached,
+            or that look just like them.
+        recognition: seconds for which nobody is taken who looks different.
+        unlike: how much less than usual a candidate may look like the lost person; further away, half of it.
     """
 
     acquire: float = 0.5
@@ -47,6 +51,8 @@ class FollowSettings:
     speed_gain: float = 0.3
     side_gain: float = 0.5
     memory: float = 3.0
+    recognition: float = 10.0
+    unlike: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,15 @@ class Plan:
         region: where to look, or None.
         search: search the picture (``region`` None).
         near: where the person was last, if known, and ``elapsed`` seconds ago.
+        look: what the person looked like, if known, and ``usual`` how like that their own pictures are.
     """
 
     region: Region | None = None
     search: bool = False
     near: Region | None = None
     elapsed: float = 0.0
+    look: Look | None = None
+    usual: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,7 @@ class Sighting:
     index: int
     region: Region | None
     pose: Pose | None
+    look: Look | None = None
 
 
 def choose(
@@ -119,6 +129,8 @@ class Follower:
         self._speed = np.zeros(2)
         self._seen_at: float | None = None
         self._unseen = 0
+        self._look: Look | None = None
+        self._usual = 1.0
         self._searched_at: float | None = None
         self._begun: float | None = None
         self.following = first is not None  # a region given is looked at before anything is searched
@@ -133,14 +145,15 @@ class Follower:
             return Plan()
         self._searched_at = time
         elapsed = time - (self._begun if self._seen_at is None else self._seen_at)
-        return Plan(search=True, near=self._region, elapsed=elapsed)
+        return Plan(search=True, near=self._region, elapsed=elapsed, look=self._look, usual=self._usual)
 
-    def note(self, time: float, pose: Pose | None, target: Region | None) -> bool:
+    def note(self, time: float, pose: Pose | None, target: Region | None, look: Look | None = None) -> bool:
         """Take in the outcome of a frame, in order of time.
 
         Args:
             pose: what was seen there, or None if nothing was looked at or found.
             target: where the estimator would look next, from that pose.
+            look: what the person looks like there, if that can be told.
 
         Returns:
             Whether the person counts as seen in that frame.
@@ -155,9 +168,20 @@ class Follower:
             self._update(time, target)
         else:
             self._region, self._speed = target, np.zeros(2)
+        if look is not None:
+            self._remember(look)
         self.following = True
         self._unseen, self._seen_at, self._searched_at = 0, time, None
         return True
+
+    def _remember(self, look: Look) -> None:
+        """Running means, over about 20 frames, of the person's look and of how constant it is."""
+        if self._look is None:
+            self._look = look
+            return
+        self._usual += 0.05 * (likeness(self._look, look) - self._usual)
+        mean = 0.95 * self._look + 0.05 * look
+        self._look = mean / np.linalg.norm(mean)
 
     def _predict(self, time: float) -> Region:
         """The region at ``time``: moved on by its speed, at most a quarter of its side."""
@@ -213,27 +237,52 @@ def _look(estimator: Estimator, frames: list[Frame], plans: list[Plan], settings
     sightings = []
     for n, frame in enumerate(frames):
         region, pose = poses.get(n, (None, None))
-        sightings.append(Sighting(frame.time, frame.index, region, pose))
+        look = None if pose is None else look_of(frame.image, pose)
+        sightings.append(Sighting(frame.time, frame.index, region, pose, look))
     return sightings
 
 
 def _search(
     estimator: Estimator, image: NDArray[np.uint8], plan: Plan, settings: FollowSettings
 ) -> tuple[Region, Pose] | None:
-    """The best candidate that turns out to be a person, looked at twice: its first region is a rough one."""
+    """The best candidate who turns out to be a person, and the right one; at most four are looked at."""
     height, width = image.shape[:2]
-    regions = choose(estimator.find(image), (width, height), plan.near, plan.elapsed, settings.memory)
-    for region in regions[:3]:
-        pose = estimator.estimate([image], [region])[0]
-        if pose.presence < settings.acquire:
-            continue
-        closer = estimator.region(pose)
-        if _sound(closer) and _inside(closer, image):
-            second = estimator.estimate([image], [closer])[0]
-            if second.presence >= settings.acquire:
-                return closer, second
-        return region, pose
+    candidates = estimator.find(image)
+    close = choose(candidates, (width, height), plan.near, plan.elapsed, settings.memory)
+    far = []
+    if plan.near is not None and plan.look is not None:
+        far = [region for region in choose(candidates, (width, height)) if region not in close]
+    for n, region in enumerate([*close[:3], *far][:4]):
+        sighted = _look_closely(estimator, image, region, settings)
+        if sighted is not None and _recognised(image, sighted[1], plan, settings, near=n < len(close[:3])):
+            return sighted
     return None
+
+
+def _look_closely(
+    estimator: Estimator, image: NDArray[np.uint8], region: Region, settings: FollowSettings
+) -> tuple[Region, Pose] | None:
+    """The person in a region just found, looked at twice: that region is a rough one."""
+    pose = estimator.estimate([image], [region])[0]
+    if pose.presence < settings.acquire:
+        return None
+    closer = estimator.region(pose)
+    if _sound(closer) and _inside(closer, image):
+        second = estimator.estimate([image], [closer])[0]
+        if second.presence >= settings.acquire:
+            return closer, second
+    return region, pose
+
+
+def _recognised(image: NDArray[np.uint8], pose: Pose, plan: Plan, settings: FollowSettings, near: bool) -> bool:
+    """Whether a candidate may be the lost person, by their look; who stands elsewhere must resemble them more."""
+    if plan.look is None or (near and plan.elapsed > settings.recognition):
+        return True
+    look = look_of(image, pose)
+    if look is None:
+        return near
+    missing = plan.usual - likeness(look, plan.look)
+    return missing < (settings.unlike if near else settings.unlike / 2)
 
 
 def follow(
@@ -276,6 +325,6 @@ def follow(
 def _noted(follower: Follower, estimator: Estimator, sighting: Sighting) -> Sighting:
     pose = sighting.pose
     target = None if pose is None else estimator.region(pose)
-    if follower.note(sighting.time, pose, target):
+    if follower.note(sighting.time, pose, target, sighting.look):
         return sighting
     return Sighting(sighting.time, sighting.index, None, None)

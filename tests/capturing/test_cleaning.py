@@ -76,14 +76,14 @@ def test_known_swaps_are_found_and_undone(turn, swaps):
     assert (found == true).mean() > 0.95
 
 
-def test_a_network_that_takes_a_back_for_a_front(tmp_path):
+def test_a_network_that_takes_a_back_for_a_front():
     """The person turns once round; the network exchanges left and right while it sees the back."""
-    body = walker(210, turn=2 * np.pi / 7)
+    body = walker(120, turn=2 * np.pi / 4)
     keypoints, confidence = seen(body, noise=1.0)
     hips = BODY_21.indices(["l_hip", "r_hip"])
     from_behind = keypoints[:, hips[0], 0] < keypoints[:, hips[1], 0]
     true = np.where(from_behind, NAMES.index("all"), 0)
-    assert 80 < from_behind.sum() < 130
+    assert 50 < from_behind.sum() < 70
     found = find_swaps(times_of(body), apply_swaps(true, keypoints), apply_swaps(true, confidence))
     repaired = apply_swaps(found, apply_swaps(true, keypoints))
     error = np.linalg.norm(repaired - keypoints, axis=-1).max(axis=-1)
