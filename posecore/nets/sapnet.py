@@ -60,7 +60,7 @@ class DepthModule(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         pooled = self.layers(features)
         if pooled.shape[-1] != self.side:  # another input size than the preset's
-            pooled = nn.functional.adaptive_avg_pool2d(pooled, self.side)
+            pooled = nn.functional.interpolate(pooled, size=(self.side, self.side), mode="bilinear")
         return self.output(pooled.flatten(1))
 
 

@@ -10,6 +10,7 @@ A run is resumed by giving the same ``--out`` again.
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -147,7 +148,7 @@ def _rate(recipe: SapNetRecipe, progress: float) -> float:
     top = recipe.rate or stage.rate
     if progress < 0.02:
         return top * (0.05 + 0.95 * progress / 0.02)
-    return stage.rate_end + (top - stage.rate_end) * 0.5 * (1 + np.cos(np.pi * min(progress, 1.0)))
+    return stage.rate_end + (top - stage.rate_end) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
 
 def run(recipe: SapNetRecipe) -> dict[str, float]:
