@@ -7,13 +7,11 @@ import pytest
 
 from posecore.capturing.lifting import normalise_keypoints
 from posecore.errors import SourceError
-from posecore.skeletons import BODY_21, CMU_22
+from posecore.skeletons import BODY_21
 from training.motion_data import (
     CANONICAL_LENGTHS,
     CANONICAL_SIZE,
-    Clip,
     body_size,
-    harmonise,
     read_clips,
     resample,
     scale_bones,
@@ -23,34 +21,7 @@ from training.pose_samples import MotionPool, draw_scenes
 from training.virtual_cameras import Cameras, draw_cameras, project, ray_rotation, see
 
 
-def standing() -> np.ndarray:
-    """(22, 3) a plain CMU_22 body, facing +Z, left = +X."""
-    points = {
-        "pelvis": (0, 1.0, 0), "spine": (0, 1.1, 0), "chest": (0, 1.2, 0), "neck": (0, 1.35, 0), "head": (0, 1.5, 0),
-        "head_top": (0, 1.6, 0), "hip": (0.09, 0.9, 0), "knee": (0.09, 0.5, 0), "ankle": (0.09, 0.09, 0),
-        "toe": (0.09, 0.03, 0.12), "shoulder": (0.18, 1.42, 0), "elbow": (0.46, 1.42, 0), "wrist": (0.66, 1.42, 0),
-        "hand_tip": (0.8, 1.42, 0),
-    }  # fmt: skip
-    rows = []
-    for name in CMU_22.joints:
-        x, y, z = points[name[2:] if name[1] == "_" else name]
-        rows.append((-x if name.startswith("r_") else x, y, z))
-    return np.array(rows, np.float32)
-
-
-def moving(frames: int = 40, name: str = "1") -> Clip:
-    """A clip of a body that turns, swings its arms and walks on."""
-    t = np.arange(frames, dtype=np.float32)[:, None] / 30
-    points = np.repeat(standing()[None], frames, 0)
-    for side, sign in (("l", 1), ("r", -1)):
-        for joint, reach in (("elbow", 0.5), ("wrist", 1.0), ("hand_tip", 1.2)):
-            points[:, CMU_22.index(f"{side}_{joint}"), 2] += sign * 0.2 * reach * np.sin(6 * t[:, 0])
-    points[..., 2] += 0.8 * t
-    joints, size, proportions = harmonise(points, np.zeros(frames, np.float32))
-    return Clip(name, name, joints, size, proportions)
-
-
-def test_harmonised_body_has_canonical_lengths_and_the_data_s_directions():
+def test_harmonised_body_has_canonical_lengths_and_the_data_s_directions(moving):
     clip = moving()
     at = BODY_21.index
     thigh = clip.joints[:, at("l_knee")] - clip.joints[:, at("l_hip")]
@@ -66,7 +37,7 @@ def test_harmonised_body_has_canonical_lengths_and_the_data_s_directions():
     assert np.median(body_size(clip.own_joints)) == pytest.approx(CANONICAL_SIZE, rel=0.02)
 
 
-def test_scaling_bones_moves_everything_beyond_them():
+def test_scaling_bones_moves_everything_beyond_them(moving):
     joints = moving().joints
     factors = np.ones(21, np.float32)
     factors[BODY_21.index("l_elbow")] = 2.0
@@ -88,7 +59,7 @@ def test_projection_by_hand():
     assert np.allclose(project(np.array([0.5, -1.0, 2.0]), focal=800, centre=(320, 240)), [520, -160])
 
 
-def test_a_level_camera_ahead_sees_a_person_face_on():
+def test_a_level_camera_ahead_sees_a_person_face_on(moving):
     """The person faces +Z; a camera that looks along -Z from 4 m sees their left on its right."""
     count = 1
     cameras = Cameras(
@@ -118,7 +89,7 @@ def test_cameras_are_rotations_and_rays_end_on_the_axis():
     assert np.allclose(turned, np.linalg.norm(direction, axis=-1)[:, None] * [0, 0, 1], atol=1e-5)
 
 
-def test_truth_does_not_depend_on_where_in_the_picture_a_still_person_stands():
+def test_truth_does_not_depend_on_where_in_the_picture_a_still_person_stands(moving):
     rng = np.random.default_rng(1)
     cameras = draw_cameras(rng, 8)
     middle = Cameras(cameras.rotation, np.tile(np.eye(3, dtype=np.float32), (8, 1, 1)), cameras.distance)
@@ -159,7 +130,7 @@ def test_what_cannot_be_measured_is_kept():
     assert found.correlation == base.correlation
 
 
-def test_noise_of_3d_predictions_is_deeper_than_wide():
+def test_noise_of_3d_predictions_is_deeper_than_wide(moving):
     truth = np.repeat((moving().joints - moving().joints[:, :1])[None], 64, 0)
     error = corrupt_joints(np.random.default_rng(0), truth, NoiseStatistics()) - truth
     wrist = BODY_21.index("l_wrist")
@@ -178,7 +149,7 @@ def test_statistics_file_round_trip_and_refusal(tmp_path):
         NoiseStatistics.load(path)
 
 
-def test_scenes_are_the_same_for_the_same_seed_and_fit_the_lifter():
+def test_scenes_are_the_same_for_the_same_seed_and_fit_the_lifter(moving):
     pool = MotionPool([moving(40, "1"), moving(60, "2")])
     first, second = (draw_scenes(np.random.default_rng(7), pool, NoiseStatistics(), 6, 25) for _ in range(2))
     assert np.array_equal(first.keypoints, second.keypoints)

@@ -1,0 +1,42 @@
+"""A small moving body that the tests of training share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from posecore.skeletons import CMU_22
+from training.motion_data import Clip, harmonise
+
+
+def standing() -> np.ndarray:
+    """(22, 3) a plain CMU_22 body, facing +Z, left = +X."""
+    points = {
+        "pelvis": (0, 1.0, 0), "spine": (0, 1.1, 0), "chest": (0, 1.2, 0), "neck": (0, 1.35, 0), "head": (0, 1.5, 0),
+        "head_top": (0, 1.6, 0), "hip": (0.09, 0.9, 0), "knee": (0.09, 0.5, 0), "ankle": (0.09, 0.09, 0),
+        "toe": (0.09, 0.03, 0.12), "shoulder": (0.18, 1.42, 0), "elbow": (0.46, 1.42, 0), "wrist": (0.66, 1.42, 0),
+        "hand_tip": (0.8, 1.42, 0),
+    }  # fmt: skip
+    rows = []
+    for name in CMU_22.joints:
+        x, y, z = points[name[2:] if name[1] == "_" else name]
+        rows.append((-x if name.startswith("r_") else x, y, z))
+    return np.array(rows, np.float32)
+
+
+def moving_clip(frames: int = 40, name: str = "1") -> Clip:
+    """A clip of a body that turns, swings its arms and walks on."""
+    t = np.arange(frames, dtype=np.float32)[:, None] / 30
+    points = np.repeat(standing()[None], frames, 0)
+    for side, sign in (("l", 1), ("r", -1)):
+        for joint, reach in (("elbow", 0.5), ("wrist", 1.0), ("hand_tip", 1.2)):
+            points[:, CMU_22.index(f"{side}_{joint}"), 2] += sign * 0.2 * reach * np.sin(6 * t[:, 0])
+    points[..., 2] += 0.8 * t
+    joints, size, proportions = harmonise(points, np.zeros(frames, np.float32))
+    return Clip(name, name, joints, size, proportions)
+
+
+@pytest.fixture
+def moving():
+    """:func:`moving_clip`."""
+    return moving_clip
