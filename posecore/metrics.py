@@ -11,10 +11,10 @@ Array = NDArray[np.floating]
 
 
 def _checked(prediction: Array, truth: Array, minimum: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    prediction, truth = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
-    if prediction.shape != truth.shape or prediction.ndim < minimum:
-        raise ValueError(f"expected equal shapes of {minimum} axes or more, got {prediction.shape} and {truth.shape}")
-    return prediction, truth
+    found, wanted = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
+    if found.shape != wanted.shape or found.ndim < minimum:
+        raise ValueError(f"expected equal shapes of {minimum} axes or more, got {found.shape} and {wanted.shape}")
+    return found, wanted
 
 
 def _mean(values: NDArray[np.float64], mask: Array | None) -> float:
