@@ -34,13 +34,13 @@ class FollowSettings:
         acquire: presence that a newly found person must have.
         keep: presence below which a followed person counts as unseen in that frame.
         patience: unseen frames in a row before the search starts anew.
-        search_every: seconds between searches while nobody is found.
+        search_every: seconds between searches while nobody is found; up to five times that in the long run.
         position_gain, speed_gain: of the filter on the region's centre (alpha-beta).
         side_gain: of the filter on its size.
-        memory: seconds for which only candidates are taken that the lost person can have reached,
-            or that look just like them.
+        memory: seconds for which only candidates are taken that the lost person can have reached.
         recognition: seconds for which nobody is taken who looks different.
-        unlike: how much less than usual a candidate may look like the lost person; further away, half of it.
+        unlike: how much less than usual a candidate may look like the lost person. (A coarse test: in backlight
+            two people in dark clothes differ by 0.1, one person turning round by as much.)
     """
 
     acquire: float = 0.5
@@ -52,7 +52,7 @@ class FollowSettings:
     side_gain: float = 0.5
     memory: float = 3.0
     recognition: float = 10.0
-    unlike: float = 0.3
+    unlike: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def choose(
         if near is not None:
             distance = math.dist(region.centre, near.centre) / near.side
             growth = abs(math.log(region.side / near.side))
-            # A runner covers about 2 regions a second; the size in the picture changes far slower.
-            if growth > 0.5 + 0.4 * elapsed or (distance > 0.5 + 2.0 * elapsed and elapsed < memory):
+            # A jogger covers about 1.2 regions a second; the size in the picture changes far slower.
+            if growth > 0.5 + 0.4 * elapsed or (distance > 0.5 + 1.2 * elapsed and elapsed < memory):
                 continue
             if elapsed < memory:
                 value = score * math.exp(-distance - growth)
@@ -132,6 +132,7 @@ class Follower:
         self._look: Look | None = None
         self._usual = 1.0
         self._searched_at: float | None = None
+        self._misses = 0
         self._begun: float | None = None
         self.following = first is not None  # a region given is looked at before anything is searched
 
@@ -141,9 +142,11 @@ class Follower:
             self._begun = time
         if self.following and self._region is not None:
             return Plan(region=self._predict(time))
-        if self._searched_at is not None and time - self._searched_at < self.settings.search_every - 1e-6:
+        # An empty room is searched less and less often, down to a fifth: a search costs many estimates.
+        pause = self.settings.search_every * min(5, 1 + self._misses // 5)
+        if self._searched_at is not None and time - self._searched_at < pause - 1e-6:
             return Plan()
-        self._searched_at = time
+        self._searched_at, self._misses = time, self._misses + 1
         elapsed = time - (self._begun if self._seen_at is None else self._seen_at)
         return Plan(search=True, near=self._region, elapsed=elapsed, look=self._look, usual=self._usual)
 
@@ -171,7 +174,7 @@ class Follower:
         if look is not None:
             self._remember(look)
         self.following = True
-        self._unseen, self._seen_at, self._searched_at = 0, time, None
+        self._unseen, self._misses, self._seen_at, self._searched_at = 0, 0, time, None
         return True
 
     def _remember(self, look: Look) -> None:
@@ -245,16 +248,12 @@ def _look(estimator: Estimator, frames: list[Frame], plans: list[Plan], settings
 def _search(
     estimator: Estimator, image: NDArray[np.uint8], plan: Plan, settings: FollowSettings
 ) -> tuple[Region, Pose] | None:
-    """The best candidate who turns out to be a person, and the right one; at most four are looked at."""
+    """The best candidate who turns out to be a person, and not somebody else; at most three are looked at."""
     height, width = image.shape[:2]
-    candidates = estimator.find(image)
-    close = choose(candidates, (width, height), plan.near, plan.elapsed, settings.memory)
-    far = []
-    if plan.near is not None and plan.look is not None:
-        far = [region for region in choose(candidates, (width, height)) if region not in close]
-    for n, region in enumerate([*close[:3], *far][:4]):
+    regions = choose(estimator.find(image), (width, height), plan.near, plan.elapsed, settings.memory)
+    for region in regions[:3]:
         sighted = _look_closely(estimator, image, region, settings)
-        if sighted is not None and _recognised(image, sighted[1], plan, settings, near=n < len(close[:3])):
+        if sighted is not None and _may_be_the_same(image, sighted[1], plan, settings):
             return sighted
     return None
 
@@ -274,15 +273,12 @@ def _look_closely(
     return region, pose
 
 
-def _recognised(image: NDArray[np.uint8], pose: Pose, plan: Plan, settings: FollowSettings, near: bool) -> bool:
-    """Whether a candidate may be the lost person, by their look; who stands elsewhere must resemble them more."""
-    if plan.look is None or (near and plan.elapsed > settings.recognition):
+def _may_be_the_same(image: NDArray[np.uint8], pose: Pose, plan: Plan, settings: FollowSettings) -> bool:
+    """Whether a candidate may be the lost person, by their look."""
+    if plan.look is None or plan.elapsed > settings.recognition:
         return True
     look = look_of(image, pose)
-    if look is None:
-        return near
-    missing = plan.usual - likeness(look, plan.look)
-    return missing < (settings.unlike if near else settings.unlike / 2)
+    return look is None or plan.usual - likeness(look, plan.look) < settings.unlike
 
 
 def follow(
