@@ -6,10 +6,10 @@ import av
 import numpy as np
 import pytest
 
-from posecore import preview
 from posecore.errors import OutputError, SourceError
 from posecore.motion import Motion, default_offsets
-from posecore.preview import write_preview
+from posecore.preview import overlay, write_preview, writer
+from posecore.preview.stage import Stage, View
 from posecore.skeletons import BODY_21, SMPL_24, convert
 from posecore.takes import Camera, Take
 
@@ -76,7 +76,7 @@ def test_odd_small_and_large_frames(tmp_path, size):
     _, pictures, _ = read(tmp_path / "p.mp4")
     height, width = pictures[0].shape[:2]
     assert height % 2 == 0 and width % 2 == 0
-    assert height <= preview.MAX_HEIGHT and width <= preview.MAX_WIDTH + 1.2 * preview.MAX_HEIGHT
+    assert height <= overlay.MAX_HEIGHT and width <= overlay.MAX_WIDTH + 1.2 * overlay.MAX_HEIGHT
 
 
 def test_the_skeleton_lies_on_the_keypoints(tmp_path):
@@ -122,7 +122,7 @@ def test_the_view_begins_in_front_and_turns(tmp_path, with_motion):
     take, motion = make_take(times), make_motion(times) if with_motion else None
     write_preview(tmp_path / "p.mp4", grey(times, value=0), take, motion, turn=18.0)
     _, pictures, _ = read(tmp_path / "p.mp4")
-    left = 2 * round(preview.MIN_HEIGHT * 320 / 240 / 2)
+    left = 2 * round(overlay.MIN_HEIGHT * 320 / 240 / 2)
 
     def warm(picture):
         panel = picture[:-60, left:].astype(int)
@@ -135,8 +135,8 @@ def test_the_view_begins_in_front_and_turns(tmp_path, with_motion):
 
 def test_the_figure_fits_its_panel_and_stands_on_the_ground():
     motion = make_motion(TIMES)
-    stage = preview._Stage.of(make_take(TIMES), motion, 24.0, 0.0)
-    view = preview._View.around(stage.targets[0], stage.tall, 0.0, (360, 360))
+    stage = Stage.of(make_take(TIMES), motion, 24.0, 0.0)
+    view = View.around(stage.targets[0], stage.tall, 0.0, (360, 360))
     points, depth = view.project(stage.positions[0])
     assert (points > 10).all() and (points < 350).all()
     assert np.ptp(points[:, 1]) > 150
@@ -188,19 +188,19 @@ def test_a_full_disk_is_an_output_error(tmp_path, monkeypatch):
     def full(self, picture):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(preview._Writer, "_encode", full)
+    monkeypatch.setattr(writer.Writer, "_encode", full)
     with pytest.raises(OutputError, match="No space left"):
         write_preview(tmp_path / "p.mp4", grey(TIMES), make_take(TIMES))
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("encoder", list(preview._ENCODERS))
+@pytest.mark.parametrize("encoder", list(writer.ENCODERS))
 def test_every_encoder_that_is_there(tmp_path, monkeypatch, encoder):
     try:
         av.codec.Codec(encoder, "w")
     except (av.FFmpegError, ValueError):
         pytest.skip(f"this av has no {encoder}")
-    monkeypatch.setattr(preview, "_encoder", lambda: encoder)
+    monkeypatch.setattr(writer, "find_encoder", lambda: encoder)
     write_preview(tmp_path / "p.mp4", grey(TIMES), make_take(TIMES), make_motion(TIMES))
     _, pictures, found = read(tmp_path / "p.mp4")
     np.testing.assert_allclose(found, TIMES, atol=1e-4)

@@ -20,7 +20,7 @@ def _save_bvh(motion: Motion, path: Path, **options: Any) -> None:
 
 
 def _save_gltf(motion: Motion, path: Path, **options: Any) -> None:
-    from posecore.formats.gltf import save_gltf  # pygltflib costs 0.2 s to import
+    from posecore.formats.gltf import save_gltf
 
     save_gltf(motion, path, **options)
 
