@@ -116,6 +116,7 @@ class _Decoding:
         self.read_packets = 0  # that carry a frame
         self.last_time: float | None = None
         self.fault: tuple[float, int] | None = None  # time and number of the first frame lost, while unresolved
+        self.matrix: tuple[int, int, int, int] | None = None
         self.waiting = True  # for a key frame: at the start, and after a fault
 
     def frames(self) -> Iterator[Frame]:
@@ -125,7 +126,12 @@ class _Decoding:
             stream.codec_context.thread_type = "AUTO"
             # Inference needs the other core; the decoder already runs beside it in a thread of its own.
             stream.codec_context.thread_count = max(1, min(4, (os.cpu_count() or 2) - 1))
+            first = True
             for picture in self._decoded(container, stream):
+                if first:
+                    # Of the first frame only: PyAV ties side data and frame into a ring, which keeps every frame
+                    # it is read from in memory until the garbage collector comes by.
+                    self.matrix, first = _display_matrix(picture.side_data), False
                 if picture.is_corrupt:
                     self.index += 1  # what an open group of pictures starts with: half a frame
                     continue
@@ -136,7 +142,7 @@ class _Decoding:
                 self.last_time = time
                 if self.start is not None and time < self.start - 1e-9:
                     continue
-                yield Frame(_upright(picture, stream, self.reformatter), time, index)
+                yield Frame(self._upright(picture, stream), time, index)
         self._conclude()
 
     def _time(self, picture: av.VideoFrame, stream: Any) -> float:
@@ -145,6 +151,15 @@ class _Decoding:
         if self.video._origin is None and stamp is not None:
             self.video._origin = stamp
         return self.timeline.place(stamp)
+
+    def _upright(self, picture: av.VideoFrame, stream: Any) -> NDArray[np.uint8]:
+        """A decoded frame as upright 8-bit RGB with square pixels."""
+        width, height = picture.width, picture.height
+        ratio = float(stream.sample_aspect_ratio or 1)
+        if abs(ratio - 1) > 0.01 and 0.2 < ratio < 5:
+            width = max(1, round(width * ratio))
+        image = self.reformatter.reformat(picture, width=width, height=height, format="rgb24").to_ndarray()
+        return _orient(np.asarray(image, np.uint8), self.matrix)
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
         """Frames in order of presentation, over faults, beginning with the key frame before ``start``."""
@@ -306,16 +321,6 @@ def _stream_seconds(stream: Any) -> float | None:
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     except ValueError:
         return None
-
-
-def _upright(picture: av.VideoFrame, stream: Any, reformatter: VideoReformatter) -> NDArray[np.uint8]:
-    """A decoded frame as upright 8-bit RGB with square pixels."""
-    width, height = picture.width, picture.height
-    ratio = float(stream.sample_aspect_ratio or 1)
-    if abs(ratio - 1) > 0.01 and 0.2 < ratio < 5:
-        width = max(1, round(width * ratio))
-    image = reformatter.reformat(picture, width=width, height=height, format="rgb24").to_ndarray()
-    return _orient(np.asarray(image, np.uint8), _display_matrix(picture.side_data))
 
 
 def _display_matrix(side_data: Iterable[Any]) -> tuple[int, int, int, int] | None:
