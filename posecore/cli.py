@@ -6,6 +6,7 @@ output, 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -54,6 +55,8 @@ def run(arguments: Sequence[str]) -> int:
     reporter = Reporter(machine=command.json)
     try:
         command.execute(reporter)
+    except BrokenPipeError:
+        raise
     except (Exception, KeyboardInterrupt) as error:
         return _report(error, reporter, command.debug)
     finally:
@@ -79,6 +82,8 @@ def main() -> None:
     """Entry point of the console script."""
     try:
         code = run(sys.argv[1:])
-    except BrokenPipeError:  # `posecore info … | head`
+        sys.stdout.flush()
+    except BrokenPipeError:  # `posecore doctor | head -1`: nobody listens any more, which is no error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     sys.exit(code)

@@ -290,6 +290,16 @@ def test_markup_in_names_is_printed_as_it_is(tmp_path, capsys) -> None:
     assert "[red]shot[/red] 1.mp4" in capsys.readouterr().err
 
 
+def test_a_closed_pipe_is_no_stack_trace(root) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "posecore", "models", "--json"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, b"")
+
+
 def test_exit_codes_reach_the_shell(root, tmp_path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "posecore", "info", str(tmp_path / "missing.mp4")],
