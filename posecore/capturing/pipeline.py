@@ -18,7 +18,7 @@ from posecore.capturing.flipping import FlipTest
 from posecore.capturing.following import FollowSettings, Sighting, follow
 from posecore.capturing.frames import FrameSource
 from posecore.capturing.loading import choose_estimator, preferred_batch
-from posecore.capturing.temporal import MODES, refine
+from posecore.capturing.temporal import MODES, load_refiner, refine
 from posecore.capturing.video import open_frames
 from posecore.errors import Cancelled, NoPersonError, PosecoreError
 from posecore.skeletons import BODY_21
@@ -78,6 +78,7 @@ def capture(
     _check(people, temporal, box)
     frames = open_frames(source, start, stop, rate)
     network, choice = choose_estimator(estimator, provider) if isinstance(estimator, str) else (estimator, "")
+    refiner = load_refiner(temporal, provider)  # now: what is missing must not be found out after the heavy work
     if flip_test:
         network = FlipTest(network)
     track = _Track(choice)
@@ -86,7 +87,7 @@ def capture(
         raise Cancelled("stopped before anybody was captured")
     if not track.anyone:
         raise NoPersonError(_nobody(frames, track, box))
-    take = track.finish(frames, network, temporal, provider, repair_swaps)
+    take = track.finish(frames, network, temporal, refiner, repair_swaps)
     if cancelled:
         error = Cancelled(f"stopped after {len(take)} frames")
         error.partial = take
@@ -170,7 +171,7 @@ class _Track:
         self.confidence.append(pose.confidence)
         self.joints.append(pose.joints)
 
-    def finish(self, source: FrameSource, network: Estimator, mode: str, provider: str, repair_swaps: bool) -> Take:
+    def finish(self, source: FrameSource, network: Estimator, mode: str, refiner: Any, repair_swaps: bool) -> Take:
         """The Take: gaps filled, left and right repaired, refined over time."""
         times, frames = np.array(self.times, np.float64), np.array(self.frames, np.int64)
         seen = np.array(self.seen)
@@ -200,7 +201,7 @@ class _Track:
             boxes=boxes[:, 0],
             keypoints=keypoints,
             confidence=confidence,
-            joints=refine(times, joints, mode, provider),
+            joints=refine(times, joints, mode, session=refiner),
             joints_raw=joints,
             camera=Camera.assumed(source.size),
             source=source.path,

@@ -16,7 +16,7 @@ from posecore.errors import PosecoreError
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["MODES", "TRAINED_RATE", "WINDOW", "interpolate", "refine", "windows"]
+__all__ = ["MODES", "TRAINED_RATE", "WINDOW", "interpolate", "load_refiner", "refine", "windows"]
 
 Mode = Literal["online", "semi-online", "off"]
 
@@ -61,10 +61,8 @@ def refine(
         raise PosecoreError(f"--temporal {mode}: unknown; choose one of {', '.join(MODES)}")
     if mode == "off" or len(raw) == 0:
         return raw.copy()
-    if session is None:
-        from posecore.runtime import create_session, weights
-
-        session = create_session(weights.find(_WEIGHTS[mode]), provider=provider)
+    session = session or load_refiner(mode, provider)
+    assert session is not None
     stamps = np.asarray(times, np.float64)
     if _regular(stamps):
         return _run(session, raw, _BEFORE[mode])
@@ -73,6 +71,19 @@ def refine(
     grid[-1] = stamps[-1]  # the last step may be a shorter one: nothing lies beyond the end
     even = interpolate(grid, stamps, raw)
     return interpolate(stamps, grid, _run(session, even, _BEFORE[mode]))
+
+
+def load_refiner(mode: Mode | str, provider: str = "auto") -> onnxruntime.InferenceSession | None:
+    """The network of a mode; None for ``off``.
+
+    Raises:
+        PosecoreError: its weights, or the provider, are missing.
+    """
+    if mode == "off":
+        return None
+    from posecore.runtime import create_session, weights
+
+    return create_session(weights.find(_WEIGHTS[mode]), provider=provider)
 
 
 def _regular(times: NDArray[np.float64]) -> bool:

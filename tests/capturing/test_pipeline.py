@@ -193,3 +193,16 @@ def test_flip_test_looks_through_to_the_estimators_extras(clips):
             return "lifted"
 
     assert FlipTest(Lifting()).lift(None, None) == "lifted"
+
+
+def test_missing_weights_of_the_refinement_are_named_before_the_work(monkeypatch, walk, clips, tmp_path):
+    from posecore.runtime import weights
+
+    def find(name):
+        raise PosecoreError(f"no weights named {name!r}")
+
+    monkeypatch.setattr(weights, "find", find)
+    estimator = clips.Estimator()
+    with pytest.raises(PosecoreError, match="tpnet_semi"):
+        run(walk[0], clips, estimator=estimator, temporal="semi-online")
+    assert estimator.estimates == 0
