@@ -32,6 +32,8 @@ class Augmentation:
         scale: largest zoom in or out, natural logarithm.
         photometric: strength of the changes in light and colour; 0 = none.
         padding: side of the crop over the person's extent before any zoom.
+        stray: share of crops laid anywhere in the picture at any size, so that the network learns to
+            stay silent where nobody is (``overlap`` mode only; our addition, the search needs it).
     """
 
     mode: Literal["overlap", "single", "none"] = "overlap"
@@ -41,6 +43,7 @@ class Augmentation:
     scale: float = 0.3
     photometric: float = 1.0
     padding: float = 1.3
+    stray: float = 0.0
 
 
 @dataclass
@@ -49,13 +52,16 @@ class Batch:
 
     Attributes:
         image: (N, 3, S, S) RGB in [0, 1] minus 0.5.
-        keypoints: (N, J, 2) px of the crop; weight (N, J), 0 outside the crop.
-        depth: (N, J) in units of half the crop's side; depth_weight (N, J).
+        keypoints: (N, J, 2) px of the crop, also beyond it; weight (N, J). A known joint beyond the crop
+            keeps its weight: its heatmap is to be empty.
+        inside: (N, J) 1 where the joint lies in the crop.
+        depth: (N, J) in units of half the crop's side; depth_weight (N, J), 0 beyond the crop.
     """
 
     image: Tensor
     keypoints: Tensor
     weight: Tensor
+    inside: Tensor
     depth: Tensor
     depth_weight: Tensor
 
@@ -106,6 +112,8 @@ def make_batch(
     normal = torch.randn(count, generator=generator).clamp(-2.5, 2.5).to(device)
     angle = torch.where(chosen["rotation"], torch.deg2rad(normal * aug.rotation), 0.0)
     centre = boxes[:, :2] + shift
+    if aug.mode == "overlap" and aug.stray > 0:
+        centre, side = _astray(centre, side, boxes, aug.stray, generator)
     sign = torch.where(chosen["flip"], -1.0, 1.0)
 
     # Crop pixel -> picture pixel is centre + R(angle) · diag(±1, 1) · (u - middle) · side / size.
@@ -127,12 +135,24 @@ def make_batch(
     weight = torch.where(flipped, weight[:, mirror], weight)
     depth = torch.where(flipped, depth[:, mirror], depth) / (side / 2)[:, None]
     depth_weight = torch.where(flipped, depth_weight[:, mirror], depth_weight)
-    inside = ((points > -0.5) & (points < size - 0.5)).all(-1)
+    inside = ((points > -0.5) & (points < size - 0.5)).all(-1).float()
 
     if aug.mode != "none":
         crops = _occlude(crops, chosen["occlusion"], generator)
         crops = _photometric(crops, aug.photometric, generator)
-    return Batch(crops - 0.5, points, weight * inside, depth, depth_weight)
+    return Batch(crops - 0.5, points, weight, inside, depth, depth_weight * inside)
+
+
+def _astray(
+    centre: Tensor, side: Tensor, boxes: Tensor, share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Some crops laid at random around the person: 0.15 to 2.5 × the extent, centred up to 0.8 × away."""
+    draws = torch.rand(len(boxes), 4, generator=generator).to(boxes.device)
+    chosen = draws[:, 0] < share
+    extent = boxes[:, 2]
+    stray_side = extent * 0.15 * (2.5 / 0.15) ** draws[:, 1]
+    stray_centre = boxes[:, :2] + (draws[:, 2:] - 0.5) * 1.6 * extent[:, None]
+    return torch.where(chosen[:, None], stray_centre, centre), torch.where(chosen, stray_side, side)
 
 
 def _occlude(crops: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:

@@ -80,7 +80,7 @@ def load_net(path: Path) -> tuple[SapNet, int, dict[str, float]]:
 def export(options: ExportOptions) -> float:
     """Write the ONNX file; returns the largest difference of the heatmaps against torch in float32."""
     net, size, _ = load_net(options.checkpoint)
-    wrapped = _LastStack(net)
+    wrapped = _LastStack(net).eval()  # the exporter would put an unset wrapper, and the net in it, back to training
     example = torch.rand(2, 3, size, size) - 0.5
     with atomic_path(options.output) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")

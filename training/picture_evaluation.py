@@ -56,7 +56,7 @@ def evaluate_pck(net: nn.Module, pictures: PictureSet, rows: NDArray[np.int64], 
         distance = (points - batch.keypoints).norm(dim=-1)[:, limbs] * scale
         torso = torch.from_numpy(torso_lengths(pictures, part)).to(device)[:, None]
         hits.append((distance < 0.2 * torso).float())
-        known.append((batch.weight[:, limbs] > 0).float())
+        known.append((batch.weight[:, limbs] > 0) * batch.inside[:, limbs])
         mask = batch.depth_weight * (batch.weight > 0)
         errors.append(((depth - batch.depth).abs() * mask).sum() / mask.sum().clamp_min(1))
     hit, seen = torch.cat(hits), torch.cat(known)

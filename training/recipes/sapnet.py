@@ -133,12 +133,11 @@ def losses(net: nn.Module, batch: Batch, stage: Stage, size: int) -> dict[str, T
     heatmaps, depth = net(batch.image) if needs_depth else (net(batch.image, depth=False)[0], None)
     terms = {"heatmap": heatmap_mse([h.float() for h in heatmaps], target, batch.weight)}
     if depth is not None:
-        mask = batch.depth_weight * (batch.weight > 0)
+        seen = batch.inside * (batch.weight > 0)
+        mask = batch.depth_weight * seen
         terms["depth"] = stage.depth * depth_l1(depth.float(), batch.depth, mask)
         xy = batch.keypoints * 2 / size - 1
-        terms["structure"] = weak_supervision(
-            xy, depth.float(), (batch.weight > 0).float(), stage.angle, stage.geometric, stage.symmetry
-        )
+        terms["structure"] = weak_supervision(xy, depth.float(), seen, stage.angle, stage.geometric, stage.symmetry)
     return terms
 
 
