@@ -221,6 +221,24 @@ def test_no_paths_of_a_machine() -> None:
     assert not offences
 
 
+def test_links_in_the_docs_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")]
+    offences = []
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+            if "://" not in target and not (page.parent / target).exists():
+                offences.append(say(page, target))
+    assert pages and not offences
+
+
+def test_readme_holds_the_two_commands() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("pip install ") and " && " in line] == [
+        "pip install . && posecore animate examples/walk.mp4 -o walk.bvh --preview walk_preview.mp4",
+        'pip install ".[test]" && pytest',
+    ]
+
+
 def run_fresh(code: str) -> str:
     """Output of ``code`` in a new interpreter, started at the top of the checkout."""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
