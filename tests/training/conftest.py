@@ -24,15 +24,20 @@ def standing() -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def moving_clip(frames: int = 40, name: str = "1") -> Clip:
-    """A clip of a body that turns, swings its arms and walks on."""
+def walking(frames: int) -> np.ndarray:
+    """(T, 22, 3) a body that swings its arms and walks on."""
     t = np.arange(frames, dtype=np.float32)[:, None] / 30
     points = np.repeat(standing()[None], frames, 0)
     for side, sign in (("l", 1), ("r", -1)):
         for joint, reach in (("elbow", 0.5), ("wrist", 1.0), ("hand_tip", 1.2)):
             points[:, CMU_22.index(f"{side}_{joint}"), 2] += sign * 0.2 * reach * np.sin(6 * t[:, 0])
     points[..., 2] += 0.8 * t
-    joints, size, proportions = harmonise(points, np.zeros(frames, np.float32))
+    return points
+
+
+def moving_clip(frames: int = 40, name: str = "1") -> Clip:
+    """:func:`walking` as a clip."""
+    joints, size, proportions = harmonise(walking(frames), np.zeros(frames, np.float32))
     return Clip(name, name, joints, size, proportions)
 
 
@@ -40,3 +45,13 @@ def moving_clip(frames: int = 40, name: str = "1") -> Clip:
 def moving():
     """:func:`moving_clip`."""
     return moving_clip
+
+
+@pytest.fixture
+def motion_data(tmp_path):
+    """A data folder with one subject on either side of the split."""
+    folder = tmp_path / "data" / "mocap_cmu" / "joints"
+    folder.mkdir(parents=True)
+    for subject in ("001", "007"):
+        np.savez(folder / f"subject_{subject}.npz", **{f"{subject}_01": walking(60)})
+    return tmp_path / "data"

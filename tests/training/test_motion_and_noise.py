@@ -175,3 +175,29 @@ def test_held_out_subjects_are_never_trained_on(data_folder):
 def test_no_motion_is_one_clear_line(tmp_path):
     with pytest.raises(SourceError, match="--data"):
         read_clips(tmp_path)
+
+
+def test_held_out_pictures_are_read_in_their_own_pixels():
+    """The region is the labelled person with a margin; padding beyond a picture is cut off first."""
+    pytest.importorskip("torch")
+    from posecore.capturing.estimators import Pose
+    from training.pictures import PictureSet
+    from training.recipes.noise import predict
+
+    class Fake:
+        def estimate(self, images, regions):
+            assert images[0].shape == (30, 20, 3)
+            middle = np.tile(np.array(regions[0].centre, np.float32), (21, 1))
+            return [Pose(middle + regions[0].side, np.ones(21, np.float32), np.zeros((21, 3), np.float32))]
+
+    empty = np.zeros((2, 21), np.float32)
+    pictures = PictureSet(
+        np.zeros((2, 64, 64, 3), np.uint8), np.array([[20, 30]] * 2), np.zeros((2, 21, 2), np.float32), *[empty] * 3,
+        np.array([[10, 15, 8]] * 2, np.float32), np.zeros((2, 14, 3), np.float32), np.array(["a", "b"]),
+        np.array(["people"] * 2), np.zeros(2, bool),
+    )  # fmt: skip
+    keypoints, confidence, joints = predict(Fake(), pictures, np.array([0, 1]))
+    assert keypoints.shape == (2, 21, 2)
+    assert np.allclose(keypoints[0, 0], [10 + 10, 15 + 10])
+    assert confidence.shape == (2, 21)
+    assert joints.shape == (2, 21, 3)

@@ -135,3 +135,27 @@ def test_exported_tpnet_equals_torch_with_half_precision_weights(tmp_path):
     found = session.run(["refined"], {"joints": other.numpy()})[0]
     assert np.allclose(found, expected - expected[:, :1], atol=2e-3)
     assert (found[:, 0] == 0).all()
+
+
+def test_recipes_from_motion_to_weights(motion_data, tmp_path, monkeypatch):
+    """Both recipes and the export as commands, on a tiny net."""
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    from posecore.runtime.cards import read_card, sha256_of
+    from training import export_pose
+    from training.recipes import lift, temporal
+
+    monkeypatch.setattr(temporal, "_SCENES", 4)
+    common = ["--data", str(motion_data), "--preset", "tiny", "--loop.batch", "32"]
+    lift.main([*common, "--out", str(tmp_path / "lift"), "--loop.steps", "3"])
+    lifter = ["--lifter", str(tmp_path / "lift")]
+    temporal.main([*common, *lifter, "--out", str(tmp_path / "temporal"), "--loop.steps", "3"])
+    log = [json.loads(line) for line in (tmp_path / "temporal" / "log.jsonl").read_text().splitlines()]
+    assert {"before_mpjpe_mm", "after_mpjpe_mm", "after_acceleration_m_s2"} <= set(log[-1])
+    (tmp_path / "out").mkdir()
+    online = ["--online", str(tmp_path / "temporal"), "--out", str(tmp_path / "out")]
+    export_pose.main(["--data", str(motion_data), *lifter, *online])
+    for name in ("lifter", "tpnet_online"):
+        card = read_card(tmp_path / "out" / f"{name}.json")
+        assert card.files == {f"{name}.onnx": sha256_of(tmp_path / "out" / f"{name}.onnx")}
+        assert card.metrics["held-out CMU subjects, virtual cameras, noise as in training"]
