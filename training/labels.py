@@ -141,7 +141,8 @@ def teacher_labels(pixels: Array, world: Array, visibility: Array, weights: Arra
     """Labels from the teacher alone: (33, 2) px, (33, 3) metres, (33,) visibility, (21, 33) map."""
     keypoints = weights @ pixels
     positions = weights @ world
-    seen = np.where(weights != 0, visibility, np.inf).min(-1)
+    used = weights != 0
+    seen = np.where(used.any(-1), np.where(used, visibility, np.inf).min(-1), 0.0)
     inside = ((keypoints >= 0) & (keypoints < np.array(size))).all(-1)
     weight = np.where((seen > 0.3) & inside, np.clip(seen, 0.3, 1.0), 0.0)
     # A hidden joint's depth is a guess, but a plausible one: it keeps a small weight.
@@ -151,7 +152,7 @@ def teacher_labels(pixels: Array, world: Array, visibility: Array, weights: Arra
         keypoints.astype(np.float32),
         weight.astype(np.float32),
         depth.astype(np.float32),
-        np.clip(seen, 0.1, 1.0).astype(np.float32),
+        np.where(used.any(-1), np.clip(seen, 0.1, 1.0), 0.0).astype(np.float32),
     )
 
 

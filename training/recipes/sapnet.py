@@ -74,6 +74,7 @@ class SapNetRecipe:
         preset: size of the network; size: input side if not the preset's, px.
         stage: key of :data:`STAGES`; init: check-point to start from.
         minutes: length of training by the clock; steps: by steps (wins if given).
+        stop_at: leave early after so many steps, as if interrupted (the schedule stays that of ``steps``).
         free_only: only pictures of free licence.
         precision: lightning-fabric's name, e.g. "32-true", "bf16-mixed".
     """
@@ -89,6 +90,7 @@ class SapNetRecipe:
     init: Path | None = None
     minutes: float = 60.0
     steps: int | None = None
+    stop_at: int | None = None
     batch: int = 24
     rate: float | None = None
     ema: float = 0.999
@@ -189,7 +191,7 @@ def run(recipe: SapNetRecipe) -> dict[str, float]:
     bar = Progress(console=Console(stderr=True))
     bar.start()
     task = bar.add_task("training", total=1.0)
-    while (progress := _progress(recipe, state)) < 1.0:
+    while (progress := _progress(recipe, state)) < 1.0 and state["step"] != recipe.stop_at:
         # Seeded by the step, so that a resumed run draws what an uninterrupted one would have drawn.
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + int(state["step"]))
         picks = torch.randint(len(pictures), (recipe.batch,), generator=generator).numpy()

@@ -1,0 +1,122 @@
+"""The picture recipe on a few invented shards: reading, splitting, training, resuming, exporting."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from posecore.errors import SourceError
+from posecore.runtime.cards import read_card
+from posecore.skeletons import BODY_21
+from training.__main__ import main as training_main
+from training.export_sapnet import ExportOptions, export, load_net
+from training.pictures import is_validation, load_pictures
+from training.recipes.sapnet import SapNetRecipe, run
+from training.shards import count_samples, read_shards
+
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shard of rendered-like pictures: a bright figure of 21 dots on grey."""
+    folder = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(0)
+    with tarfile.open(folder / "synthetic-0.tar", "w") as archive:
+        for number in range(COUNT):
+            joints = rng.uniform(20, 76, (21, 2))
+            image = np.full((96, 96, 3), 60, np.uint8)
+            for x, y in joints.round().astype(int):
+                image[y - 1 : y + 2, x - 1 : x + 2] = 250
+            camera = np.concatenate([(joints - 48) / 50, rng.normal(0, 0.2, (21, 1))], 1)
+            annotation = {"joints_px": joints.tolist(), "joints_camera": camera.tolist(), "visible": [1] * 21}
+            stream = io.BytesIO()
+            Image.fromarray(image).save(stream, "webp", quality=90)
+            for suffix, data in (("webp", stream.getvalue()), ("json", json.dumps(annotation).encode())):
+                entry = tarfile.TarInfo(f"sy{number:05d}.{suffix}")
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+    return folder
+
+
+def recipe(shards: Path, out: Path, **changes: object) -> SapNetRecipe:
+    options = {
+        "data": shards, "out": out, "cache": shards / "cache", "synthetic": shards, "sources": (), "preset": "tiny",
+        "stage": "full", "steps": 4, "batch": 4, "accelerator": "cpu", "validate_minutes": 1e9,
+    }  # fmt: skip
+    return SapNetRecipe(**{**options, **changes})  # type: ignore[arg-type]
+
+
+def test_shards_are_read_in_order(shards: Path) -> None:
+    assert count_samples(shards, "synthetic") == COUNT
+    assert [key for key, _, _ in read_shards(shards, "synthetic")][:2] == ["sy00000", "sy00001"]
+    with pytest.raises(SourceError, match=r"expected shards lspet/lspet-\*\.tar"):
+        next(read_shards(shards, "lspet"))
+
+
+def test_a_damaged_shard_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "synthetic-0.tar").write_bytes(b"no tar")
+    with pytest.raises(SourceError, match="damaged shard"):
+        list(read_shards(tmp_path, "synthetic"))
+
+
+def test_cache_holds_labels_and_the_split_is_disjoint(shards: Path) -> None:
+    pictures = load_pictures(shards, shards / "cache", "synthetic")
+    assert len(pictures) == COUNT and pictures.images.shape == (COUNT, 192, 192, 3)
+    first = next(iter(read_shards(shards, "synthetic")))[2]
+    np.testing.assert_allclose(pictures.keypoints[0], first["joints_px"], atol=1e-4)
+    # A weak-perspective camera of 50 px a metre made the picture.
+    camera = np.array(first["joints_camera"])
+    expected = 50 * (camera[:, 2] - camera[BODY_21.index("pelvis"), 2])
+    np.testing.assert_allclose(pictures.depth[0], expected, atol=0.01)
+    held, used = set(pictures.rows(True)), set(pictures.rows(False))
+    assert not held & used and len(held | used) == COUNT
+    assert held == {row for row, key in enumerate(pictures.keys) if is_validation(str(key))}
+
+
+def test_the_split_is_about_one_in_twenty_and_never_moves() -> None:
+    held = [key for key in (f"im{n:05d}" for n in range(10_000)) if is_validation(key)]
+    assert 400 < len(held) < 600
+    assert held[:3] == ["im00023", "im00024", "im00047"]  # by sha1sum and hand
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(shards: Path, tmp_path: Path) -> None:
+    run(recipe(shards, tmp_path / "whole"))
+    run(recipe(shards, tmp_path / "parts", stop_at=2))
+    assert load_net(tmp_path / "parts" / "last.pt")[2] is not None
+    run(recipe(shards, tmp_path / "parts"))
+    first, second = (load_net(tmp_path / name / "last.pt")[0].state_dict() for name in ("whole", "parts"))
+    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
+    logged = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert logged[-1]["step"] == 4 and np.isfinite(logged[-1]["loss_heatmap"])
+
+
+def test_training_lowers_the_loss(shards: Path, tmp_path: Path) -> None:
+    from training.augmentation import Augmentation
+
+    plain = Augmentation(mode="none")
+    run(recipe(shards, tmp_path, steps=60, batch=8, rate=4e-3, augmentation=plain, ema=0.9, stage="hourglass"))
+    losses = [json.loads(line)["loss_heatmap"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    blank = np.pi * 2  # two stacks, each a Gaussian of σ = 1 cell missed: Σ g² = π
+    assert losses[-1] < 0.97 * blank
+
+
+def test_export_equals_torch_and_writes_a_card(shards: Path, tmp_path: Path) -> None:
+    run(recipe(shards, tmp_path / "run"))
+    target = tmp_path / "sapnet.onnx"
+    assert export(ExportOptions(tmp_path / "run" / "last.pt", target, recipe="made by a test")) < 5e-3
+    card = read_card(tmp_path / "sapnet.json")
+    assert card.options["input_size"] == 64 and not card.restricted and card.estimator == "sapnet"
+    assert card.training_data[0]["licence"] == "Apache-2.0 / CC0 / CMU"
+
+
+def test_command_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert training_main(["nonsense"]) == 2
+    arguments = ["sapnet", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--steps", "1", "--preset", "tiny"]
+    assert training_main(arguments) == SourceError.exit_code
+    assert "expected shards lspet/lspet-*.tar" in capsys.readouterr().err
