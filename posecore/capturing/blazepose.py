@@ -106,7 +106,7 @@ class BlazePose:
         height, width = image.shape[:2]
         whole = geometry.picture_region(width, height)
         pixels = geometry.sample(image, whole, _DETECTOR_SIZE, replicate=False)
-        raw, logits = self._run(_DETECTOR, pixels.astype(np.float32) / np.float32(127.5) - np.float32(1.0))
+        raw, logits = self._run(_DETECTOR, _scaled(pixels, 2 / 255) - np.float32(1))
         found = geometry.suppress(geometry.decode(raw[0], logits[0, :, 0], self._anchors, _DETECTOR_SIZE, _LIKELY))
         points = geometry.to_picture(found.points, whole)
         regions = [geometry.region_from_points(centre, tip) for centre, tip, *_ in points]
@@ -115,7 +115,7 @@ class BlazePose:
     def landmarks(self, image: NDArray[np.uint8], region: Region) -> Landmarks:
         """The network's own 33 landmarks in one region of an (H, W, 3) RGB picture, as MediaPipe gives them."""
         pixels = geometry.sample(image, region, _LANDMARKS_SIZE, replicate=True)
-        flat, flag, maps, world = self._run(_LANDMARKS, pixels.astype(np.float32) / np.float32(255.0))
+        flat, flag, maps, world = self._run(_LANDMARKS, _scaled(pixels, 1 / 255))
         values = flat.reshape(_POINTS, 5)
         local = geometry.refine(values[:, :2] / np.float32(_LANDMARKS_SIZE), maps[0])
         points = geometry.to_picture(local, region)
@@ -201,6 +201,10 @@ class BlazePose:
         if not set(wanted) <= set(index):
             raise PosecoreError(f"{path}: not the expected network; run: posecore models add blazepose")
         return interpreter, interpreter.get_input_details()[0]["index"], [index[shape] for shape in wanted]
+
+
+def _scaled(pixels: NDArray[np.uint8], factor: float) -> Floats:
+    return np.multiply(pixels, np.float32(factor), dtype=np.float32)
 
 
 def body_21(points: NDArray[np.floating], confidence: NDArray[np.floating]) -> tuple[Floats, Floats]:

@@ -40,6 +40,8 @@ _LOGIT_CLIP = 80.0  # MediaPipe clips at 100, where float32's exp overflows; the
 _MARGIN = 1.25
 _BITS = 5
 _UNIT = 1 << _BITS
+# Rows of a crop made at once: their arrays stay in the cache, and below the size at which each costs fresh pages.
+_STRIP = 32
 
 
 class Detections(NamedTuple):
@@ -143,25 +145,27 @@ def sample(image: NDArray[np.uint8], region: Region, size: int, replicate: bool)
         replicate: outside the picture lies its nearest edge pixel; else black.
     """
     height, width = image.shape[:2]
+    pixels = np.ascontiguousarray(image).reshape(-1, 3)
     steps = np.arange(size) * (region.side / size) - region.side / 2
     cos, sin = np.cos(region.angle), np.sin(region.angle)
-    x = _fixed((region.centre[0] + cos * steps)[None, :] - (sin * steps)[:, None])
-    y = _fixed((region.centre[1] + sin * steps)[None, :] + (cos * steps)[:, None])
-    left, right, x_share = _neighbours(x, width)
-    above, below, y_share = _neighbours(y, height)
-    pixels = np.ascontiguousarray(image).reshape(-1, 3)
-    above *= width
-    below *= width
-    top = _blend(pixels, above + left, above + right, x_share)
-    bottom = _blend(pixels, below + left, below + right, x_share)
-    total = top * (_UNIT - y_share).astype(np.uint32)
-    total += bottom * y_share.astype(np.uint32)
-    if not replicate:
-        total *= _inside(x, width) * _inside(y, height)
+    crop = np.empty((size, size * 3), np.uint8)
+    for start in range(0, size, _STRIP):
+        rows = slice(start, start + _STRIP)
+        x = _fixed((region.centre[0] + cos * steps)[None, :] - (sin * steps[rows])[:, None])
+        y = _fixed((region.centre[1] + sin * steps)[None, :] + (cos * steps[rows])[:, None])
+        left, right, x_share = _neighbours(x, width)
+        above, below, y_share = _neighbours(y, height)
+        above *= width
+        below *= width
+        total = _blend(pixels, above + left, above + right, x_share) * (_UNIT - y_share).astype(np.uint32)
+        total += _blend(pixels, below + left, below + right, x_share) * y_share.astype(np.uint32)
+        if not replicate:
+            total *= _inside(x, width) * _inside(y, height)
+            total >>= 2 * _BITS
+        total += _UNIT * _UNIT // 2
         total >>= 2 * _BITS
-    total += _UNIT * _UNIT // 2
-    total >>= 2 * _BITS
-    return total.astype(np.uint8).reshape(size, size, 3)
+        crop[rows] = total
+    return crop.reshape(size, size, 3)
 
 
 def _fixed(position: NDArray[np.floating]) -> NDArray[np.int64]:
