@@ -16,7 +16,7 @@ from posecore.skeletons import SMPL_24
 from posecore.solving.lengths import Proportions, weighted_median
 from posecore.solving.smoothing import smooth
 
-__all__ = ["flatten_feet", "floor_drift", "resting", "soles", "standing_height"]
+__all__ = ["flatten_feet", "floor_drift", "lift_out", "resting", "soles", "standing_height"]
 
 Array = NDArray[np.floating]
 
@@ -78,6 +78,19 @@ def floor_drift(joints: Array, times: Array, body: Proportions) -> Array:
     weights = weights * np.exp(-(((heights - level) / (0.15 * body.scale)) ** 2))
     near = np.where(weights > 0.05, heights, level)
     return smooth(near[:, None], times, 0.25, np.maximum(weights, 1e-3))[:, 0]
+
+
+def lift_out(joints: Array, times: Array, body: Proportions, cutoff: float | None) -> Array:
+    """(T,) metres by which to lift a body whose lower sole is under the floor, as where it leaves the picture and
+    its place is hardly known.
+
+    Args:
+        joints: (T, 24, 3) metres, world axes, the floor at y = 0.
+        cutoff: Hz of the smoothing; None for none.
+    """
+    lowest = soles(joints, _UP, body)[..., 1].min(axis=1)
+    under = np.maximum(-lowest - 0.03 * body.scale, 0.0)
+    return under if cutoff is None else np.maximum(smooth(under[:, None], times, cutoff)[:, 0], 0.0)
 
 
 def flatten_feet(rotations: Array, joints: Array, times: Array, body: Proportions) -> tuple[Array, Proportions]:

@@ -7,8 +7,6 @@ follows its neighbours in time, the foot, and the smallest turn from the rest po
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
@@ -28,32 +26,25 @@ _HYPEREXTENSION = np.sin(np.radians(8.0))
 _WRIST_LIMIT = np.radians(80.0)  # the cone about the forearm that a hand keeps to
 _ANKLE_LIMIT = np.radians(60.0)  # the cone that a foot keeps to, about its usual direction in the shin's frame:
 _ANKLE_MIDDLE = np.array([0.0, -0.3, 0.954])
+# Usual twist of the upper segment, radians either side of the smallest turn from rest. Measured on CMU: knees lie
+# within 60 degrees in 99 % of frames, elbows within 110.
+_KNEE_RANGE = np.radians(60.0)
+_SPREAD_KNEE_RANGE = np.radians(160.0)  # a leg raised to the side also turns its knee up
+_ELBOW_RANGE = np.radians(110.0)
 
 
-@dataclass(frozen=True)
-class _Hinge:
-    """Usual twist of the upper segment against the smallest turn from rest, radians: its middle and half range."""
-
-    middle: float
-    half_range: float
-
-
-_KNEE = _Hinge(0.0, np.radians(60.0))
-_ELBOW = _Hinge(0.0, np.radians(110.0))
-
-
-def settle_phase(phase: Array, weight: Array, times: Array, prior: Array, memory: float = 0.2) -> Array:
-    """Angles over time that follow ``phase`` where it is trusted and carry on smoothly where it is not.
+def settle_phase(phase: Array, weight: Array, times: Array, memory: float = 0.2) -> Array:
+    """Angles over time that follow ``phase`` where it is trusted, carry on smoothly where it is not, and
+    return to 0 where nothing is trusted nearby.
 
     Args:
         phase: (T,) radians.
         weight: (T,) trust in [0, 1]; 1 keeps ``phase`` exactly.
-        prior: (T,) radians, what holds where nothing is trusted nearby.
         memory: seconds over which a trusted angle carries on.
     """
     count = len(times)
     if count == 1:
-        return np.angle(weight * np.exp(1j * phase) + 0.03 * (1 - weight) * np.exp(1j * prior))
+        return np.angle(weight * np.exp(1j * phase) + 0.03 * (1 - weight))
     span = np.gradient(times)
     bands = np.zeros((2, count))
     bands[1] = (weight + 0.03) * span
@@ -61,20 +52,23 @@ def settle_phase(phase: Array, weight: Array, times: Array, prior: Array, memory
     bands[1, :-1] += stiffness
     bands[1, 1:] += stiffness
     bands[0, 1:] = -stiffness
-    target = (weight * np.exp(1j * phase) + 0.03 * np.exp(1j * prior)) * span
+    target = (weight * np.exp(1j * phase) + 0.03) * span
     carried = solveh_banded(bands, np.stack([target.real, target.imag], axis=1), check_finite=False)
     blended = weight * np.exp(1j * phase) + (1 - weight) * (carried[:, 0] + 1j * carried[:, 1])
     return np.angle(blended)
 
 
 def _twist(
-    reference: Array, along: Array, hinge: Array, normal: Array, kind: _Hinge, trust: Array, limits: float
+    reference: Array, along: Array, hinge: Array, normal: Array, usual: Array, trust: Array, limits: float
 ) -> tuple[Array, Array]:
-    """Phase (T,) of the limb plane about the segment against ``reference``, and its weight (T,)."""
+    """Phase (T,) of the limb plane about the segment against ``reference``, and its weight (T,).
+
+    A phase outside the ``usual`` range (T,) means a limb that bends the wrong way, and loses its weight by ``limits``.
+    """
     phase = phase_about(along, turn(reference, hinge), normal)
-    usual = ramp(np.cos(phase - kind.middle), np.cos(min(kind.half_range + 0.6, np.pi)), np.cos(kind.half_range))
+    likely = ramp(np.cos(phase), np.cos(np.minimum(usual + 0.6, np.pi)), np.cos(usual))
     weight = ramp(np.linalg.norm(normal, axis=-1), *_STRAIGHT) * trust
-    return phase, weight * (1 - limits * (1 - usual))
+    return phase, weight * (1 - limits * (1 - likely))
 
 
 def _hold_hinge(segment: Array, parent: Array, backward: Array, limits: float) -> Array:
@@ -143,8 +137,9 @@ def solve_arm(
     reference = _aim(chest, offsets["elbow"], upper)
     hinge = np.array([0.0, -sign, 0.0])
     confidence = trust[:, [shoulder, elbow, wrist]].min(axis=1)
-    phase, weight = _twist(reference, upper, hinge, np.cross(upper, fore), _ELBOW, confidence, limits)
-    phase = settle_phase(phase, weight, times, np.full(len(times), _ELBOW.middle))
+    usual = np.full(len(times), _ELBOW_RANGE)
+    phase, weight = _twist(reference, upper, hinge, np.cross(upper, fore), usual, confidence, limits)
+    phase = settle_phase(phase, weight, times)
     upper_arm = about(upper, phase) @ reference
     fore = _hold_hinge(fore, upper_arm, np.array([0.0, 0.0, -1.0]), limits)
     forearm = _aim(upper_arm, offsets["wrist"], fore)
@@ -183,7 +178,9 @@ def solve_leg(
     reference = _aim(pelvis, offsets["knee"], thigh)
     hinge = np.array([1.0, 0.0, 0.0])
     confidence = trust[:, [hip, knee, ankle]].min(axis=1)
-    phase, weight = _twist(reference, thigh, hinge, np.cross(thigh, shin), _KNEE, confidence, limits)
+    aside = ramp(np.abs(dot(thigh, pelvis[..., 0])), 0.35, 0.75)
+    usual = _KNEE_RANGE + aside * (_SPREAD_KNEE_RANGE - _KNEE_RANGE)
+    phase, weight = _twist(reference, thigh, hinge, np.cross(thigh, shin), usual, confidence, limits)
     if seen[side + "toe"]:
         # A straight leg turns with its foot.
         sole = direction(joints[:, toe] - joints[:, ankle], (0, 0, 1))
@@ -193,7 +190,7 @@ def solve_leg(
         foot_weight = foot_weight * ramp(np.cos(foot_phase), np.cos(1.4), np.cos(0.8)) * (1 - weight)
         both = weight * np.exp(1j * phase) + foot_weight * np.exp(1j * foot_phase)
         phase, weight = np.angle(both), np.clip(np.abs(both), 0.0, 1.0)
-    phase = settle_phase(phase, weight, times, np.full(len(times), _KNEE.middle))
+    phase = settle_phase(phase, weight, times)
     upper_leg = about(thigh, phase) @ reference
     shin = _hold_hinge(shin, upper_leg, np.array([0.0, 0.0, 1.0]), limits)
     lower_leg = _aim(upper_leg, offsets["ankle"], shin)

@@ -75,7 +75,7 @@ def phase_about(axis: Array, start: Array, end: Array) -> Array:
     return np.arctan2(dot(np.cross(start, end), axis), dot(start, end) - dot(start, axis) * dot(end, axis))
 
 
-def ramp(values: Array, low: float, high: float) -> Array:
+def ramp(values: Array, low: Array | float, high: Array | float) -> Array:
     """0 below ``low``, 1 above ``high``, smooth between."""
     x = np.clip((values - low) / (high - low), 0.0, 1.0)
     return x * x * (3 - 2 * x)

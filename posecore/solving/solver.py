@@ -13,11 +13,11 @@ from posecore.errors import PosecoreError
 from posecore.motion import Motion, continuous, forward_kinematics
 from posecore.skeletons import BODY_21, SMPL_24, conversion_weights
 from posecore.solving.angles import solve_angles
-from posecore.solving.floor import flatten_feet, floor_drift, standing_height
+from posecore.solving.floor import flatten_feet, floor_drift, lift_out, standing_height
 from posecore.solving.gravity import estimate_pitch, tilt_matrix
 from posecore.solving.lengths import Proportions, measure, stature
 from posecore.solving.settings import SolveSettings
-from posecore.solving.smoothing import cutoff_of, fill_missing, find_spikes, smooth_adaptive, smooth_quaternions
+from posecore.solving.smoothing import cutoff_of, fill_missing, find_spikes, smooth, smooth_adaptive, smooth_quaternions
 from posecore.solving.world import LEVEL, solve_path
 from posecore.takes import Take
 
@@ -27,6 +27,7 @@ Array = NDArray[np.floating]
 
 _DEFAULTS = SolveSettings()
 _SPIKE = 0.12  # metres at 1.70 m; nearer the neighbours' median nothing is called a spike
+_LAST = frozenset({"l_hand", "r_hand", "l_toe", "r_toe", "nose", "head_top"})  # segments too short to trust
 _LOW = 0.3  # mean confidence under which a warning names the frames
 
 
@@ -89,10 +90,26 @@ def _clean(
 
 
 def _smooth_joints(joints: Array, times: Array, trust: Array, cutoff: float, scale: float) -> Array:
-    return np.stack(
-        [smooth_adaptive(joints[:, j], times, cutoff, trust[:, j], calm=1.5 * scale) for j in range(joints.shape[1])],
-        axis=1,
-    )
+    """Smooth every joint; hands, toes and head along with what carries them.
+
+    The last segments are short, so what is a tremble of a joint is a flutter of their direction. They are smoothed
+    as vectors, at a cut-off lowered by the ratio of noise to length that the clip itself shows.
+    """
+    calm = 1.5 * scale
+    smoothed = np.empty_like(joints)
+    for joint in BODY_21.topological_order:
+        smoothed[:, joint] = smooth_adaptive(joints[:, joint], times, cutoff, trust[:, joint], calm)
+        if BODY_21.joints[joint] not in _LAST:
+            continue
+        parent = BODY_21.parents[joint]
+        segment = joints[:, joint] - joints[:, parent]
+        weight = np.minimum(trust[:, joint], trust[:, parent])
+        length = max(float(np.median(np.linalg.norm(segment, axis=1))), 1e-3)
+        tremble = segment - smooth(segment, times, cutoff, weight)
+        noise = 1.4826 * float(np.median(np.linalg.norm(tremble, axis=1)))
+        lowered = cutoff / (1.0 + noise / (0.1 * length))
+        smoothed[:, joint] = smoothed[:, parent] + smooth_adaptive(segment, times, lowered, weight, calm)
+    return smoothed
 
 
 def _place(
@@ -101,10 +118,11 @@ def _place(
     """Rotations and pelvis path (T, 3) in the world, the body with flat feet, and the camera's pitch, radians."""
     still = np.zeros((len(times), 3))
     posed = forward_kinematics(rotations, body.offsets, still)[0].astype(np.float64)
-    path = solve_path(posed * LEVEL, take.keypoints, take.confidence, times, take.camera, cutoff) * LEVEL
+    path, noise = solve_path(posed * LEVEL, take.keypoints, take.confidence, times, take.camera, cutoff)
+    path = path * LEVEL
     pitch = settings.camera_pitch
     if pitch is None:
-        pitch = estimate_pitch(posed + path[:, None], times, take.confidence.mean(axis=1), body)
+        pitch = estimate_pitch(posed + path[:, None], times, take.confidence.mean(axis=1), body, noise)
     upright = tilt_matrix(pitch, settings.camera_roll)
     root = SMPL_24.index("pelvis")
     rotations = rotations.copy()
@@ -115,6 +133,7 @@ def _place(
     rotations, body = flatten_feet(rotations, posed + path[:, None], times, body)
     if settings.ground:
         path[:, 1] -= floor_drift(posed + path[:, None], times, body)
+        path[:, 1] += lift_out(posed + path[:, None], times, body, cutoff)
     else:
         path[:, 1] += standing_height(body) - path[0, 1]
     path[:, [0, 2]] -= path[0, [0, 2]]

@@ -28,7 +28,7 @@ _NEAREST = 0.3  # metres from the camera; nobody is filmed whole from nearer
 
 def solve_path(
     joints: Array, keypoints: Array, confidence: Array, times: Array, camera: Camera, cutoff: float | None
-) -> Array:
+) -> tuple[Array, float]:
     """Where the pelvis is in the camera's frame, so that the solved joints fall on the keypoints.
 
     For a joint at X + t, a pixel u says t_x - u' t_z = u' X_z - X_x with u' = (u - c_x) / focal: linear in t.
@@ -42,7 +42,8 @@ def solve_path(
         cutoff: Hz of the smoothing; None for none.
 
     Returns:
-        (T, 3) metres, camera frame. Frames that say nothing are bridged.
+        (T, 3) metres, camera frame; frames that say nothing are bridged. And the spread of the error that is left
+        in the depth, as a share of the depth, judged by its tremble.
     """
     body = joints[:, SMPL_24.indices(_SHARED)]
     marks = BODY_21.indices(_SHARED)
@@ -51,21 +52,22 @@ def solve_path(
     known = (weights > 0).sum(axis=1) >= 4
     trust = np.where(known, weights.mean(axis=1), 0.0)
     if not known.any():
-        return np.broadcast_to([0.0, 0.0, 4.0], (len(times), 3)).copy()
+        return np.broadcast_to([0.0, 0.0, 4.0], (len(times), 3)).copy(), 1.0
 
     path = _fit_path(body, rays, np.where(known[:, None], weights, 1.0))
     known &= (path[:, 2] > _NEAREST) & np.isfinite(path).all(axis=1)
     trust = np.where(known, trust, 0.0)
     if not known.any():
-        return np.broadcast_to([0.0, 0.0, 4.0], (len(times), 3)).copy()
+        return np.broadcast_to([0.0, 0.0, 4.0], (len(times), 3)).copy(), 1.0
     for axis in range(3):
         path[:, axis] = np.interp(times, times[known], path[known, axis])
-    if cutoff is None:
-        return path
     floor = np.maximum(trust, 0.02)
-    depth = np.exp(smooth(np.log(path[:, 2:]), times, cutoff / 4, floor))
+    depth = np.exp(smooth(np.log(path[:, 2:]), times, (cutoff or 3.0) / 4, floor))
+    noise = 0.005 + 1.4826 * float(np.median(np.abs(path[:, 2] / depth[:, 0] - 1.0)))
+    if cutoff is None:
+        return path, noise
     sideways = np.where(known[:, None], _beside(body, rays, weights, depth[:, 0]), path[:, :2] / path[:, 2:] * depth)
-    return np.concatenate([smooth(sideways, times, cutoff, floor), depth], axis=1)
+    return np.concatenate([smooth(sideways, times, cutoff, floor), depth], axis=1), 0.5 * noise
 
 
 def _fit_path(body: Array, rays: Array, weights: Array) -> Array:

@@ -109,6 +109,23 @@ def test_walking_away_travels_backwards_in_depth(standing, camera_film):
     np.testing.assert_allclose(travelled, (0, 0, -3), atol=0.1)
 
 
+def test_wrong_places_at_the_border_of_the_picture_do_not_sink_the_person(standing, camera_film):
+    filmed = camera_film(standing(90))
+    keypoints = filmed.take.keypoints.copy()
+    keypoints[70:, :, 1] += np.linspace(0, 200, 20)[:, None]  # the body is held to slide down, over a metre
+    joints = solve(replace(filmed.take, keypoints=keypoints)).joints()
+    assert joints[..., 1].min() > -0.08
+
+
+def test_a_jump_leaves_the_floor_and_comes_back(standing, camera_film):
+    jump = standing(120)
+    flight = np.linspace(0, 1, 16)
+    jump[50:66, :, 1] += 4 * 0.35 * (flight * (1 - flight))[:, None]
+    height = solve(camera_film(jump).take).translation[:, 1]
+    assert height[50:66].max() - height[20] == pytest.approx(0.35, abs=0.06)
+    assert height[100] == pytest.approx(height[20], abs=0.02)
+
+
 def test_height_sets_the_size_and_the_path_with_it(cmu, camera_film):
     filmed = camera_film(cmu("002_01"), distance=7)
     usual, tall = solve(filmed.take), solve(filmed.take, SolveSettings(height=2.0))
