@@ -8,7 +8,6 @@ model card and names the files. A set without a card does not exist; the card is
 from posecore.runtime.weights.adding import ADDABLE, add, remove
 from posecore.runtime.weights.store import (
     Installed,
-    best_estimator,
     card,
     files,
     find,
@@ -23,7 +22,6 @@ __all__ = [
     "ADDABLE",
     "Installed",
     "add",
-    "best_estimator",
     "card",
     "files",
     "find",

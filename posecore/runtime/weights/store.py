@@ -13,7 +13,6 @@ from posecore.runtime.cards import ModelCard, read_card, sha256_of
 
 __all__ = [
     "Installed",
-    "best_estimator",
     "card",
     "files",
     "find",
@@ -162,15 +161,3 @@ def ranking() -> list[Installed]:
     """The sets that make an estimator and have been measured, best first."""
     rated = [entry for entry in listing() if entry.card.estimator and entry.card.rank is not None]
     return sorted(rated, key=lambda entry: -(entry.card.rank or 0.0))
-
-
-def best_estimator(usable: dict[str, bool] | None = None) -> Installed | None:
-    """What ``--estimator auto`` takes: the best-ranked set whose estimator can run here, or None.
-
-    Args:
-        usable: estimator name -> whether what it needs is installed; unnamed ones are.
-    """
-    for entry in ranking():
-        if (usable or {}).get(entry.card.estimator or "", True) and all(path.is_file() for path in entry.paths):
-            return entry
-    return None
