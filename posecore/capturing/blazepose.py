@@ -96,7 +96,8 @@ class BlazePose:
             from posecore.capturing.lifting import Lifter
 
             lift = Lifter(provider)
-        self._lift = lift
+        #: Lifts repaired keypoints anew; None where depth is the network's own.
+        self.lift = lift
 
     def find(self, image: NDArray[np.uint8]) -> list[tuple[Region, float]]:
         """Regions that may hold a person, with scores in [0.5, 1], best first; empty if there is nobody.
@@ -140,7 +141,7 @@ class BlazePose:
             return []
         flat = [body_21(marks.points, np.minimum(marks.visibility, marks.inside)) for marks in seen]
         keypoints, confidence = np.stack([pair[0] for pair in flat]), np.stack([pair[1] for pair in flat])
-        joints = self._lift(keypoints, confidence) if self._lift else np.stack([_world_21(m.world) for m in seen])
+        joints = self.lift(keypoints, confidence) if self.lift else np.stack([_world_21(m.world) for m in seen])
         return [
             Pose(keypoints[i], confidence[i], joints[i], marks.presence, marks.next_region)
             for i, marks in enumerate(seen)
