@@ -23,8 +23,9 @@ __all__ = ["REGIONS", "Body", "BodyModel", "load_body_model", "region_of_bone"]
 Array = NDArray[np.float32]
 
 #: Parts of the surface, by the bone that moves them. Clothes and visibility are decided by these.
-REGIONS = ("torso", "head", "neck", "eyes") + tuple(
-    f"{side}_{part}" for side in "lr" for part in ("upper_arm", "forearm", "hand", "thigh", "shin", "foot")
+REGIONS = (
+    *("torso", "head", "neck", "eyes"),
+    *(f"{side}_{part}" for side in "lr" for part in ("upper_arm", "forearm", "hand", "thigh", "shin", "foot")),
 )
 
 _REGION_OF_PREFIX = {

@@ -135,7 +135,7 @@ def random_cloth(rng: np.random.Generator, plain: float = 0.5) -> Cloth:
 
 def random_outfit(rng: np.random.Generator, gender: float) -> Outfit:
     """Clothes for a person of the given gender (0 = male, 1 = female), from street to sports wear."""
-    sleeve = rng.choice([-0.2, rng.uniform(0.3, 0.8), rng.uniform(1.1, 1.7), 2.0], p=[0.12, 0.33, 0.1, 0.45])
+    sleeve = rng.choice([0.08, rng.uniform(0.3, 0.8), rng.uniform(1.1, 1.7), 2.0], p=[0.12, 0.33, 0.1, 0.45])
     trouser = rng.choice(
         [rng.uniform(0.15, 0.4), rng.uniform(0.5, 0.95), rng.uniform(1.2, 1.7), 2.05], p=[0.08, 0.2, 0.1, 0.62]
     )
@@ -241,7 +241,8 @@ def _hair_mask(outfit: Outfit, region: NDArray, face: Array) -> NDArray[np.bool_
 def _top_mask(outfit: Outfit, region: NDArray, limb: Array, height: Array, position: Array) -> NDArray[np.bool_]:
     front = position[:, 2] > 0.02
     collar = 1.0 - outfit.neckline * front * np.clip(1 - np.abs(position[:, 0]) / 0.12, 0, 1) * 2
-    trunk = (region == _TORSO) & (height > outfit.hem) & (height < collar + 0.04)
+    # Thigh and neck, too: the borders between regions are ragged, those of height are not.
+    trunk = np.isin(region, [_TORSO, _NECK, _LEG[0], _LEG[3]]) & (height > outfit.hem) & (height < collar + 0.04)
     return trunk | (np.isin(region, _ARM) & (limb < outfit.sleeve) & ~np.isin(region, _HAND))
 
 

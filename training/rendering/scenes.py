@@ -220,7 +220,9 @@ def _clutter(rng: np.random.Generator, picture: Array, floor: NDArray[np.bool_],
             draw.polygon([tuple(p) for p in polygon], fill=colour)
         else:
             strokes = np.cumsum(np.concatenate([[[x, top]], rng.normal(0, 0.12 * width, (3, 2))]), 0)
-            draw.line([tuple(p) for p in strokes], fill=colour, width=int(rng.uniform(2, 0.06 * width)), joint="curve")
+            draw.line(
+                [tuple(p) for p in strokes], fill=colour, width=int(rng.uniform(2, 2 + 0.055 * width)), joint="curve"
+            )
     if rng.random() < 0.5:
         layer = layer.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 2))))
     return ((np.asarray(layer, np.float32) / 255) ** 2.2).astype(np.float32)
