@@ -2,7 +2,7 @@
 
 Bodies are given in the world frame (Y up). The lifter's target is the *ray frame*: the camera turned so that it
 looks at the pelvis (x right, y down, z away). A picture cut out around a person says nothing of where in the
-frame the person stood, so that frame is all that a net can know; ``ray_rotation`` leads on to the camera frame.
+frame the person stood, so that frame is all that a net can know; see :mod:`posecore.capturing.rays`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.capturing.rays import ray_rotation
 from posecore.skeletons import BODY_21
 
-__all__ = ["Cameras", "draw_cameras", "project", "ray_rotation", "see"]
+__all__ = ["Cameras", "draw_cameras", "project", "see"]
 
 Array = NDArray[np.float32]
 
@@ -63,19 +64,6 @@ def draw_cameras(rng: np.random.Generator, count: int) -> Cameras:
     rotation = _about("z", roll) @ _about("x", elevation) @ (_TO_CAMERA @ _about("y", heading))
     tilt = _about("y", np.radians(rng.normal(0, 9.0, count))) @ _about("x", np.radians(rng.normal(0, 5.0, count)))
     return Cameras(rotation.astype(np.float32), tilt.astype(np.float32), distance.astype(np.float32))
-
-
-def ray_rotation(direction: NDArray[np.floating]) -> Array:
-    """(..., 3, 3) shortest rotation that turns ``direction`` (..., 3), camera frame, onto the optical axis.
-
-    Transposed, it takes ray-frame joints to the camera frame. Directions must point forward (z > 0).
-    """
-    d = np.asarray(direction, np.float64)
-    x, y, z = np.moveaxis(d / np.linalg.norm(d, axis=-1, keepdims=True), -1, 0)
-    # Rodrigues for the axis d × e_z, written out: R = I + [v] + [v]² / (1 + z), v = (y, -x, 0).
-    k = 1.0 / (1.0 + z)
-    rows = [[1 - x * x * k, -x * y * k, -x], [-x * y * k, 1 - y * y * k, -y], [x, y, z]]
-    return np.stack([np.stack(row, -1) for row in rows], -2).astype(np.float32)
 
 
 def project(points: NDArray[np.floating], focal: float = 1.0, centre: tuple[float, float] = (0.0, 0.0)) -> Array:

@@ -23,7 +23,8 @@ class Pose:
     Attributes:
         keypoints: (21, 2) px of the picture.
         confidence: (21,) in [0, 1].
-        joints: (21, 3) metres, relative to the pelvis, camera frame.
+        joints: (21, 3) metres, relative to the pelvis, ray frame: the camera turned so that it looks at the
+            pelvis (see :mod:`posecore.capturing.rays`).
         presence: how sure the estimator is that a person is there at all, in [0, 1].
         next_region: where to look in the next picture, if the estimator knows better than the
             follower does (BlazePose's auxiliary landmarks); else None.

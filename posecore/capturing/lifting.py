@@ -98,7 +98,7 @@ class Lifter:
         self._session = session
 
     def __call__(self, keypoints: NDArray[np.floating], confidence: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Lift (..., 21, 2) px with (..., 21) confidence to (..., 21, 3) m, pelvis at 0, camera frame."""
+        """Lift (..., 21, 2) px with (..., 21) confidence to (..., 21, 3) m, pelvis at 0, ray frame."""
         features = normalise_keypoints(keypoints, confidence)
         batch = features.reshape(-1, *features.shape[-2:])
         if len(batch) == 0:

@@ -18,6 +18,7 @@ from posecore.capturing.flipping import FlipTest
 from posecore.capturing.following import FollowSettings, Sighting, follow
 from posecore.capturing.frames import FrameSource
 from posecore.capturing.loading import choose_estimator, preferred_batch
+from posecore.capturing.rays import ray_to_camera
 from posecore.capturing.temporal import MODES, load_refiner, refine
 from posecore.capturing.video import open_frames
 from posecore.errors import Cancelled, NoPersonError, PosecoreError
@@ -196,14 +197,16 @@ class _Track:
         if self.choice:
             notes["estimator_choice"] = self.choice
         notes["temporal"] = mode
+        camera = Camera.assumed(source.size)
+        refined = refine(times, joints, mode, session=refiner)  # in the ray frame, as it was trained
         return Take(
             times=times,
             boxes=boxes[:, 0],
             keypoints=keypoints,
             confidence=confidence,
-            joints=refine(times, joints, mode, session=refiner),
-            joints_raw=joints,
-            camera=Camera.assumed(source.size),
+            joints=ray_to_camera(refined, keypoints, camera),
+            joints_raw=ray_to_camera(joints, keypoints, camera),
+            camera=camera,
             source=source.path,
             frames=frames,
             estimator=network.name,

@@ -57,7 +57,7 @@ def metric_joints(keypoints: NDArray[np.floating], depth: NDArray[np.floating]) 
         keypoints: (..., 21, 2) px; depth: (..., 21) px at the same scale, relative to the pelvis.
 
     Returns:
-        (..., 21, 3) m, pelvis at 0, camera frame; the scale-bone lengths sum to an average adult's
+        (..., 21, 3) m, pelvis at 0, ray frame; the scale-bone lengths sum to an average adult's
         (Zhou et al. rescale to a fixed sum of bone lengths alike).
     """
     joints = np.concatenate([keypoints, depth[..., None]], -1).astype(np.float64)

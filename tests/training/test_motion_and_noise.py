@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from posecore.capturing.lifting import normalise_keypoints
+from posecore.capturing.rays import ray_rotation
 from posecore.errors import SourceError
 from posecore.skeletons import BODY_21
 from training.motion_data import (
@@ -18,7 +19,7 @@ from training.motion_data import (
 )
 from training.noise import NoiseStatistics, corrupt_joints, corrupt_keypoints, measure
 from training.pose_samples import MotionPool, draw_scenes
-from training.virtual_cameras import Cameras, draw_cameras, project, ray_rotation, see
+from training.virtual_cameras import Cameras, draw_cameras, project, see
 
 
 def test_harmonised_body_has_canonical_lengths_and_the_data_s_directions(moving):
