@@ -97,6 +97,7 @@ def fit(
     evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
     after_step: Callable[[], None] | None = None,
     weights: Tensor | None = None,
+    extra_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     stop_at: int | None = None,
 ) -> nn.Module:
     """Train ``net`` and return the averaged net (or ``net`` itself without averaging), in evaluation mode.
@@ -109,6 +110,7 @@ def fit(
         evaluate: net → metrics for the log.
         after_step: e.g. the max-norm of the weights.
         weights: (J,) of the loss.
+        extra_loss: (predictions, targets) → a term to add.
         stop_at: leave early, as if interrupted (the schedule stays that of ``config.steps``).
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -145,6 +147,8 @@ def fit(
             with torch.autocast(device.type, torch.bfloat16) if config.bf16 else nullcontext():
                 prediction = net(inputs)
             loss = pose_loss(prediction, targets, std, config.loss, weights)
+            if extra_loss is not None:
+                loss = loss + extra_loss(prediction.float(), targets)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             if config.clip_gradient:

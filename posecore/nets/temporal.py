@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from posecore.nets.lifting import Normaliser
 from posecore.skeletons import BODY_21
 
 __all__ = ["TEMPORAL_PRESETS", "TemporalConfig", "TemporalNet"]
+
+_REACH = 1.5  # frames after which the first weights of the mean fall e-fold
+_DEVIATION = 0.2  # usual size of a deviation from the mean, in standard deviations of the poses
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,9 @@ class TemporalConfig:
         current: index of the pose to refine: 19 is online (19 past poses and the current one), 10 is
             semi-online (10 past, the current, 9 ahead).
         joints: joints of a pose.
-        residual: predict the change of the current pose rather than the pose. The paper predicts the pose
-            (False); the change keeps a good input good and trains in a fraction of the time.
+        residual: predict a change of the window's weighted mean (weights learned per coordinate) rather than the
+            pose, from the mean and the window's deviations from it. The paper predicts the pose from the poses
+            (False); this variant starts as a smoother and trains in a fraction of the time.
     """
 
     width: int = 4096
@@ -59,8 +64,9 @@ class TemporalNet(nn.Module):
         super().__init__()
         self.config = config
         self.pose = Normaliser(config.joints, 3)
+        poses = config.window + int(config.residual)
         self.layers = nn.Sequential(
-            nn.Linear(config.window * config.joints * 3, config.width),
+            nn.Linear(poses * config.joints * 3, config.width),
             nn.ReLU(),
             nn.Linear(config.width, config.width),
             nn.ReLU(),
@@ -71,11 +77,16 @@ class TemporalNet(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
         if config.residual:
-            nn.init.zeros_(self.layers[-1].weight)  # starts as the identity
+            nn.init.zeros_(self.layers[-1].weight)  # starts as the weighted mean alone
+            distance = (torch.arange(config.window) - config.current).abs().float()
+            logits = (-distance / _REACH)[:, None, None].expand(-1, config.joints, 3)
+            self.mean_logits = nn.Parameter(logits.clone())
 
     def forward(self, joints: Tensor) -> Tensor:
-        poses = self.pose(joints)
-        change = self.layers(poses.flatten(1)).unflatten(1, (self.config.joints, 3))
-        if self.config.residual:
-            return joints[:, self.config.current] + change * self.pose.std
-        return self.pose.inverse(change)
+        shape = (self.config.joints, 3)
+        if not self.config.residual:
+            return self.pose.inverse(self.layers(self.pose(joints).flatten(1)).unflatten(1, shape))
+        mean = (joints * self.mean_logits.softmax(0)).sum(1, keepdim=True)
+        deviations = (joints - mean) / (_DEVIATION * self.pose.std)
+        change = self.layers(torch.cat([self.pose(mean), deviations], 1).flatten(1)).unflatten(1, shape)
+        return mean[:, 0] + change * self.pose.std

@@ -73,11 +73,16 @@ def test_max_norm_cuts_the_whole_matrix():
     assert float(matrices[0].norm()) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_residual_tpnet_starts_as_the_identity_on_the_current_pose():
-    window = torch.randn(3, 20, 21, 3)
+def test_residual_tpnet_starts_as_a_smoother_centred_on_the_current_pose():
     for current in (19, 10):
         net = TemporalNet(TemporalConfig(width=16, current=current, residual=True)).eval()
-        assert torch.allclose(net(window), window[:, current])
+        still = torch.randn(3, 1, 21, 3).expand(-1, 20, -1, -1)
+        assert torch.allclose(net(still), still[:, 0], atol=1e-5)  # a pose that rests is left alone
+        impulse = torch.zeros(20, 20, 21, 3)
+        impulse[range(20), range(20)] = 1.0
+        weight = net(impulse)[:, 0, 0].detach()
+        assert int(weight.argmax()) == current
+        assert float(weight.sum()) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_faithful_tpnet_predicts_the_pose_from_all_poses():

@@ -97,6 +97,37 @@ def test_windows_repeat_the_ends():
     assert semi[4].tolist() == [2, 3, 4, 4]
 
 
+def test_padded_runs_repeat_a_border_that_stands_still(monkeypatch):
+    """Four windows over frames 0..: with the clip starting at frame 2, frame 2 stands in for 0 and 1 in all of them."""
+    from training.recipes import temporal
+
+    clip = np.arange(9, dtype=np.float32)
+    run = np.stack([clip[i : i + 6] for i in range(4)])[None, :, :, None, None]
+    monkeypatch.setattr(temporal, "_PADDED_SHARE", 0.0)
+    rng = np.random.default_rng(0)
+    assert np.array_equal(temporal._padded(rng, run, 3).numpy(), run)
+
+    class Always:
+        def random(self, count):
+            return np.zeros(count)
+
+        def integers(self, low, high, count):
+            return np.full(count, 2 if low == 0 else 7)  # starts at frame 2, ends at frame 7
+
+    monkeypatch.setattr(temporal, "_PADDED_SHARE", 1.0)
+    padded = temporal._padded(Always(), run, 3).numpy()[0, :, :, 0, 0]
+    assert padded.tolist() == [[2, 2, 2, 3, 4, 5], [2, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 7], [3, 4, 5, 6, 7, 7]]
+
+
+def test_acceleration_loss_by_hand():
+    from training.recipes.temporal import _RUN, _acceleration_loss
+
+    target = torch.zeros(2 * _RUN, 1, 3)
+    prediction = target.clone()
+    prediction[:_RUN, 0, 0] = torch.arange(_RUN) ** 2.0  # second difference 2 in the first run, 0 in the second
+    assert float(_acceleration_loss(prediction, target)) == pytest.approx(1.0)
+
+
 def test_exported_lifter_equals_torch_through_the_run_time_wrapper(tmp_path):
     pytest.importorskip("onnxscript")
     onnxruntime = pytest.importorskip("onnxruntime")

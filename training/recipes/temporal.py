@@ -36,6 +36,7 @@ Array = NDArray[np.float32]
 _SCENES, _LENGTH = 256, 48  # a block: 256 scenes of 48 frames
 _SAPNET_SHARE = 0.35  # of scenes with SAP-Net's kind of error; the others go through the lifter
 _PADDED_SHARE = 0.06  # of windows that stand at the start or end of a clip
+_RUN = 4  # consecutive windows stay together, so that a batch can tell accelerations
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Config:
         out: folder of the run.
         preset: of posecore.nets.temporal.TEMPORAL_PRESETS.
         noise: noise statistics (JSON).
+        calm: weight of the loss on accelerations (per frame², m) beside that on places; the paper has none (0).
         loop: how long and how fast.
     """
 
@@ -56,9 +58,10 @@ class Config:
     out: Path = Path("runs/temporal")
     preset: str = "small"
     noise: Path = STATISTICS_FILE
+    calm: float = 0.5
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=3_000, batch=512, learning_rate=1.5e-3, loss="distance", average=0.998, evaluate_every=500
+            steps=1_200, batch=512, learning_rate=1.5e-3, loss="distance", average=0.99, evaluate_every=100
         )
     )
 
@@ -95,24 +98,44 @@ def refined(net: TemporalNet, joints: Array) -> Array:
 def _block(
     rng: np.random.Generator, pool: MotionPool, statistics: NoiseStatistics, lifter: LiftingNet, config: TemporalConfig
 ) -> tuple[Tensor, Tensor]:
-    """(M, window, 21, 3) observed and (M, 21, 3) true poses, shuffled."""
+    """(M, 4, window, 21, 3) observed and (M, 4, 21, 3) true poses: 4 consecutive windows each."""
     scenes = draw_scenes(rng, pool, statistics, _SCENES, _LENGTH)
     observed = lifted(lifter, scenes.keypoints, scenes.confidence)
     direct = rng.random(_SCENES) < _SAPNET_SHARE
     observed[direct] = estimated_joints(rng, scenes.joints[direct], statistics, scenes.rate)
-    whole = slice(config.current, _LENGTH - (config.window - 1 - config.current))
-    inputs = windows(observed, config.window, config.current)[:, whole].reshape(-1, config.window, *observed.shape[2:])
-    targets = scenes.joints[:, whole].reshape(-1, *observed.shape[2:])
-    return _padded(rng, inputs, config.current), torch.from_numpy(targets)
+    first, count = config.current, _runs(config) * _RUN
+    inputs = windows(observed, config.window, config.current)[:, first : first + count]
+    targets = scenes.joints[:, first : first + count]
+    pose = observed.shape[2:]
+    inputs = inputs.reshape(-1, _RUN, config.window, *pose)
+    return _padded(rng, inputs, config.current), torch.from_numpy(targets.reshape(-1, _RUN, *pose))
+
+
+def _runs(config: TemporalConfig) -> int:
+    """Runs of whole windows in a scene."""
+    return (_LENGTH - config.window + 1) // _RUN
 
 
 def _padded(rng: np.random.Generator, inputs: Array, current: int) -> Tensor:
-    """Some windows as at the start (or end) of a clip, where the first (last) pose stands in for what is missing."""
-    window = inputs.shape[1]
-    first = np.where(rng.random(len(inputs)) < _PADDED_SHARE, rng.integers(0, current + 1, len(inputs)), 0)
-    last = np.where(rng.random(len(inputs)) < _PADDED_SHARE, rng.integers(current, window, len(inputs)), window - 1)
-    places = np.clip(np.arange(window), first[:, None], last[:, None])
-    return torch.from_numpy(inputs[np.arange(len(inputs))[:, None], places])
+    """Some runs as at the start (or end) of a clip, where the first (last) pose stands in for what is missing.
+
+    The border stays where it is in the clip while the windows of the run move on.
+    """
+    count, run, window = inputs.shape[:3]
+    step = np.arange(run)
+    first = np.where(rng.random(count) < _PADDED_SHARE, rng.integers(0, current + 1, count), -window)
+    last = np.where(rng.random(count) < _PADDED_SHARE, rng.integers(current + run - 1, window + run, count), 2 * window)
+    low = np.clip(first[:, None] - step, 0, window - 1)[..., None]
+    high = np.clip(last[:, None] - step, 0, window - 1)[..., None]
+    places = np.clip(np.arange(window), low, np.maximum(low, high))
+    rows = np.arange(count)[:, None, None]
+    return torch.from_numpy(inputs[rows, step[:, None], places])
+
+
+def _acceleration_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean length of the error's second differences over runs of consecutive poses, m per frame²."""
+    error = (prediction - target).unflatten(0, (-1, _RUN))
+    return (error[:, 2:] - 2 * error[:, 1:-1] + error[:, :-2]).norm(dim=-1).mean()
 
 
 def evaluator(scenes: Scenes, lifter: LiftingNet) -> Callable[[nn.Module], dict[str, float]]:
@@ -138,8 +161,8 @@ def run(config: Config) -> Path:
     pool = MotionPool(read_clips(config.data, "train", np.random.default_rng(config.loop.seed)))
     lifter = lift.load(config.lifter).to(config.loop.device)
     net = TemporalNet(TEMPORAL_PRESETS[config.preset])
-    per_block = _SCENES * (_LENGTH - net.config.window + 1)
-    steps_per_block = max(1, per_block // config.loop.batch)
+    runs_per_batch = max(1, config.loop.batch // _RUN)
+    steps_per_block = max(1, _SCENES * _runs(net.config) // runs_per_batch)
 
     @lru_cache(maxsize=1)
     def block(number: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -149,10 +172,10 @@ def run(config: Config) -> Path:
 
     def batches(step: int) -> tuple[Tensor, Tensor]:
         inputs, targets, order = block(step // steps_per_block)
-        chosen = order[(step % steps_per_block) * config.loop.batch :][: config.loop.batch]
-        return inputs[chosen], targets[chosen]
+        chosen = order[(step % steps_per_block) * runs_per_batch :][:runs_per_batch]
+        return inputs[chosen].flatten(0, 1), targets[chosen].flatten(0, 1)
 
-    net.pose.fit(block(0)[0].flatten(0, 1))
+    net.pose.fit(block(0)[0].flatten(0, 2))
     fit(
         net,
         net.pose.std.clone(),
@@ -161,6 +184,7 @@ def run(config: Config) -> Path:
         config.out,
         {"net": asdict(net.config), "noise": statistics.source, "kind": "temporal"},
         evaluate=evaluator(lift.evaluation_scenes(config.data, statistics, 40, 90), lifter),
+        extra_loss=(lambda found, true: config.calm * _acceleration_loss(found, true)) if config.calm else None,
     )
     return config.out
 
