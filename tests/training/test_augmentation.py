@@ -29,7 +29,7 @@ def dot(image: torch.Tensor) -> np.ndarray:
     """Centre of gravity x, y of what is bright in a (3, S, S) crop."""
     light = (image.mean(0) + 0.5).clamp_min(0)
     axis = torch.arange(light.shape[0], dtype=torch.float32)
-    return np.array([float((light.sum(0) * axis).sum() / light.sum()), float((light.sum(1) * axis).sum() / light.sum())])
+    return np.array([float((light.sum(across) * axis).sum() / light.sum()) for across in (0, 1)])
 
 
 def test_plain_crop_by_hand() -> None:
