@@ -10,6 +10,7 @@ from posecore.errors import PosecoreError
 #: Command -> module with ``main(args)``. Imported on demand: a missing extra only stops its own command.
 COMMANDS = {
     "sapnet": "training.recipes.sapnet",
+    "noise": "training.recipes.noise",
     "lift": "training.recipes.lift",
     "temporal": "training.recipes.temporal",
     "export-sapnet": "training.export_sapnet",
