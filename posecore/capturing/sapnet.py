@@ -92,6 +92,8 @@ class SapNet:
         options = card.options
         self.name = f"{weights} {card.version}"
         self._session = session or create_session(store.find(weights), provider=provider)
+        # A search waits for nothing beside it, so it may have every core; frames in flight share them.
+        self._search_session = session or create_session(store.find(weights), provider=provider, threads=0)
         self._size = int(options["input_size"])
         self._padding = float(options["padding"])
         self._midpoint = float(options["presence_midpoint"])
@@ -99,10 +101,14 @@ class SapNet:
         self._lifter = Lifter(provider) if source == "lifter" else None
         self._presence = BODY_21.indices(_PRESENCE)
 
-    def _run(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N, S, S, 3) crops to heatmaps (N, 21, S/4, S/4) and depth (N, 21)."""
+    def _run(
+        self, images: Sequence[NDArray[np.uint8]], regions: Sequence[Region], session: Any
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Heatmaps (N, 21, S/4, S/4) and depth (N, 21) of the regions."""
+        pairs = zip(images, regions, strict=True)
+        crops = np.stack([crop(image, region, self._size) for image, region in pairs])
         image = np.ascontiguousarray(crops.transpose(0, 3, 1, 2)).astype(np.float32) / 255 - 0.5
-        heatmaps, depth = self._session.run(["heatmaps", "depth"], {"image": image})
+        heatmaps, depth = session.run(["heatmaps", "depth"], {"image": image})
         return heatmaps, depth
 
     def _certainty(self, peaks: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -112,10 +118,12 @@ class SapNet:
 
     def estimate(self, images: Sequence[NDArray[np.uint8]], regions: Sequence[Region]) -> list[Pose]:
         """The person in each region, as one batch."""
+        return self._poses(images, regions, self._session)
+
+    def _poses(self, images: Sequence[NDArray[np.uint8]], regions: Sequence[Region], session: Any) -> list[Pose]:
         if not images:
             return []
-        pairs = zip(images, regions, strict=True)
-        heatmaps, depth = self._run(np.stack([crop(image, region, self._size) for image, region in pairs]))
+        heatmaps, depth = self._run(images, regions, session)
         points, peaks = decode_heatmaps(heatmaps)
         keypoints = np.stack(
             [crop_to_picture(p, region, self._size) for p, region in zip(points, regions, strict=True)]
@@ -148,12 +156,12 @@ class SapNet:
         found: list[tuple[Region, float]] = []
         for start in range(0, len(grid), _SEARCH_BATCH):
             part = grid[start : start + _SEARCH_BATCH]
-            for pose in self.estimate([image] * len(part), part):
+            for pose in self._poses([image] * len(part), part, self._search_session):
                 found.append((self.region(pose), pose.presence))
         rough = _distinct(found)[:_CANDIDATES]
         if not rough:
             return []
-        closer = self.estimate([image] * len(rough), [region for region, _ in rough])
+        closer = self._poses([image] * len(rough), [region for region, _ in rough], self._search_session)
         return _distinct([(self.region(pose), pose.presence) for pose in closer])
 
     def __call__(self, image: NDArray[np.uint8], box: Box | None = None) -> Pose:
