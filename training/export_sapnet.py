@@ -44,6 +44,8 @@ class ExportOptions:
         version: of the weights, for the card.
         joints: where the run time takes 3D from: the network's "depth" or the "lifter".
         presence_midpoint: mean limb peak at which a person is as likely there as not.
+        rank: PCK of ``python -m benchmarks.accuracy`` on the LSPET validation split, two looks and no box, by which
+            ``--estimator auto`` chooses; without it the weights are only used when asked for by name.
         recipe: the commands that made the check-point; notes: anything else for the card.
     """
 
@@ -53,6 +55,7 @@ class ExportOptions:
     version: str = "1"
     joints: str = "depth"
     presence_midpoint: float = 0.3
+    rank: float | None = None
     recipe: str = ""
     notes: str = ""
 
@@ -131,8 +134,8 @@ def _write_card(options: ExportOptions, difference: float) -> None:
             seed=facts["seed"],
             metrics={"validation (5 % by hash of the key, crop around the labelled person)": saved["figures"]},
             estimator="sapnet",
-            rank=saved["figures"].get("lspet_pck"),
-            rank_metric="PCK@0.2 torso, twelve limb joints, LSPET validation split",
+            rank=options.rank,
+            rank_metric="PCK@0.2 (torso), twelve limb joints, LSPET validation split, whole picture, no box",
             options={
                 "input_size": size,
                 "padding": facts["padding"],
