@@ -72,3 +72,24 @@ def test_every_output_is_whole(made, capsys) -> None:
     with av.open(str(made / "preview.mp4")) as container:
         frames = sum(1 for _ in container.decode(video=0))
     assert frames == round(SECONDS * 30)
+
+
+def test_a_video_without_a_person_has_its_own_exit_code(tmp_path, capsys) -> None:
+    """Moving stripes and blotches, and nobody: one line, exit code 4, no empty BVH."""
+    video = tmp_path / "empty.mp4"
+    rng = np.random.default_rng(0)
+    blotches = np.kron(rng.integers(60, 200, (6, 8, 3)), np.ones((40, 40, 1))).astype(np.uint8)
+    with av.open(str(video), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height = 320, 240
+        for number in range(12):
+            image = np.roll(blotches, 5 * number, axis=1)
+            image[:, 8 * number : 8 * number + 20] = 30
+            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    assert run(["animate", str(video), "--estimator", "sapnet", "-o", str(tmp_path / "empty.bvh")]) == 4
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1 and "no person" in lines[0]
+    assert not (tmp_path / "empty.bvh").exists()

@@ -1,4 +1,8 @@
-"""Check-points: written atomically, read without executing anything."""
+"""Check-points: written atomically, read without executing anything.
+
+A whole check-point is for resuming; the averaged weights alone, in float16 as safetensors, are small enough
+to keep in the repository and start another run from.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from posecore.errors import SourceError
 from posecore.files import atomic_path
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -31,3 +37,28 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise SourceError(f"{path}: no such check-point") from None
     except Exception as error:
         raise SourceError(f"{path}: not a check-point ({error})") from error
+
+
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, floating ones in float16."""
+    small = {name: (v.half() if v.is_floating_point() else v).contiguous() for name, v in weights.items()}
+    with atomic_path(path) as temporary:
+        save_file(small, temporary)
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The averaged weights of a check-point, or the tensors of a ``.safetensors``, floating ones in float32.
+
+    Raises:
+        SourceError: missing or neither.
+    """
+    if path.suffix != ".safetensors":
+        saved = load_checkpoint(path)["average"]
+        return {name.removeprefix("module."): v for name, v in saved.items() if name.startswith("module.")}
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise SourceError(f"{path}: no such weights") from None
+    except Exception as error:
+        raise SourceError(f"{path}: not a safetensors file ({error})") from error
+    return {name: v.float() if v.is_floating_point() else v for name, v in tensors.items()}

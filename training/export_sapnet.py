@@ -19,7 +19,7 @@ from posecore.errors import PosecoreError
 from posecore.files import atomic_path
 from posecore.nets.sapnet import SAPNET_PRESETS, SapNet
 from posecore.runtime.cards import ModelCard, sha256_of, write_card
-from training.checkpoints import load_checkpoint
+from training.checkpoints import load_checkpoint, load_weights, save_weights
 from training.export_pose import store_as_half
 
 __all__ = ["ExportOptions", "export", "load_net", "main"]
@@ -41,6 +41,7 @@ class ExportOptions:
         checkpoint: of :mod:`training.recipes.sapnet`.
         output: the .onnx to write; the model card goes beside it.
         half: keep the weights as float16 (half the file; they run in float32).
+        keep: also write the weights there as .safetensors, for ``--init`` of a later run.
         version: of the weights, for the card.
         joints: where the run time takes 3D from: the network's "depth" or the "lifter".
         presence_midpoint: mean limb peak at which a person is as likely there as not.
@@ -52,6 +53,7 @@ class ExportOptions:
     checkpoint: Path
     output: Path
     half: bool = True
+    keep: Path | None = None
     version: str = "1"
     joints: str = "depth"
     presence_midpoint: float = 0.3
@@ -76,7 +78,7 @@ def load_net(path: Path) -> tuple[SapNet, int, dict[str, float]]:
     """The averaged network of a check-point in eval mode, its input size, and its validation figures."""
     saved = load_checkpoint(path)
     net = SapNet(SAPNET_PRESETS[saved["preset"]])
-    net.load_state_dict({k.removeprefix("module."): v for k, v in saved["average"].items() if k.startswith("module.")})
+    net.load_state_dict(load_weights(path))
     return net.eval(), int(saved["size"]), saved["figures"]
 
 
@@ -105,6 +107,8 @@ def export(options: ExportOptions) -> float:
             f"{options.output}: onnxruntime differs from torch by {difference:.3f}; the export is wrong"
         )
     _write_card(options, difference)
+    if options.keep is not None:
+        save_weights(options.keep, net.state_dict())
     return difference
 
 

@@ -109,10 +109,21 @@ def test_training_lowers_the_loss(shards: Path, tmp_path: Path) -> None:
 def test_export_equals_torch_and_writes_a_card(shards: Path, tmp_path: Path) -> None:
     run(recipe(shards, tmp_path / "run"))
     target = tmp_path / "sapnet.onnx"
-    assert export(ExportOptions(tmp_path / "run" / "last.pt", target, recipe="made by a test")) < 5e-3
+    kept = tmp_path / "kept.safetensors"
+    assert export(ExportOptions(tmp_path / "run" / "last.pt", target, keep=kept, recipe="made by a test")) < 5e-3
     card = read_card(tmp_path / "sapnet.json")
     assert card.options["input_size"] == 64 and not card.restricted and card.estimator == "sapnet"
     assert card.training_data[0]["licence"] == "Apache-2.0 / CC0 / CMU"
+
+
+def test_a_run_starts_from_kept_weights(shards: Path, tmp_path: Path) -> None:
+    run(recipe(shards, tmp_path / "first"))
+    export(ExportOptions(tmp_path / "first" / "last.pt", tmp_path / "a.onnx", keep=tmp_path / "kept.safetensors"))
+    run(recipe(shards, tmp_path / "second", steps=1, stop_at=0, init=tmp_path / "kept.safetensors"))
+    first, second = (load_net(tmp_path / name / "last.pt")[0].state_dict() for name in ("first", "second"))
+    assert all(torch.allclose(first[name].float(), second[name].float(), atol=2e-3, rtol=2e-3) for name in first)
+    with pytest.raises(SourceError, match="no such weights"):
+        run(recipe(shards, tmp_path / "third", init=tmp_path / "absent.safetensors"))
 
 
 def test_command_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from posecore.losses import depth_l1, gaussian_heatmaps, heatmap_mse, weak_supervision
 from posecore.nets.sapnet import SAPNET_PRESETS, SapNet
 from training.augmentation import Augmentation, Batch, make_batch
-from training.checkpoints import load_checkpoint, save_checkpoint
+from training.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from training.picture_evaluation import evaluate_pck
 from training.pictures import PictureSet, load_pictures
 
@@ -72,7 +72,7 @@ class SapNetRecipe:
         synthetic: folder of rendered shards, if any.
         sources: picture sets used.
         preset: size of the network; size: input side if not the preset's, px.
-        stage: key of :data:`STAGES`; init: check-point to start from.
+        stage: key of :data:`STAGES`; init: check-point or .safetensors to start from.
         minutes: length of training by the clock; steps: by steps (wins if given).
         stop_at: leave early after so many steps, as if interrupted (the schedule stays that of ``steps``).
         free_only: only pictures of free licence.
@@ -173,7 +173,7 @@ def run(recipe: SapNetRecipe) -> dict[str, float]:
         optimiser.load_state_dict(saved["optimiser"])
         state = saved["state"]
     elif recipe.init is not None:
-        _start_from(net, load_checkpoint(recipe.init))
+        _start_from(net, load_weights(recipe.init))
         average.module.load_state_dict(net.state_dict())
     net = net.to(memory_format=torch.channels_last)
     trained, optimiser = fabric.setup(net, optimiser)
@@ -227,9 +227,8 @@ def _progress(recipe: SapNetRecipe, state: dict[str, Any]) -> float:
     return state["elapsed"] / recipe.minutes
 
 
-def _start_from(net: nn.Module, saved: dict[str, Any]) -> None:
-    """Load the averaged weights of another run, leaving out what has another shape (the depth layer)."""
-    weights = {k.removeprefix("module."): v for k, v in saved["average"].items() if k.startswith("module.")}
+def _start_from(net: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Take over the weights of another run, leaving out what has another shape (the depth layer)."""
     own = net.state_dict()
     net.load_state_dict({k: weights[k] if k in weights and weights[k].shape == v.shape else v for k, v in own.items()})
 

@@ -85,8 +85,8 @@ ADDABLE: dict[str, Addable] = {
             training_data=({"name": "Google's own pictures", "licence": "not published"},),
             licence="Apache-2.0",
             estimator="blazepose",
-            rank=0.64,
-            rank_metric="PCK@0.2 (torso), LSPET validation split",
+            rank=0.504,
+            rank_metric="PCK@0.2 (torso), twelve limb joints, LSPET validation split, whole picture, no box",
         ),
     )
 }
