@@ -43,7 +43,7 @@ class FollowSettings:
             two people in dark clothes differ by 0.1, one person turning round by as much.)
     """
 
-    acquire: float = 0.5
+    acquire: float = 0.8
     keep: float = 0.3
     patience: int = 3
     search_every: float = 0.1

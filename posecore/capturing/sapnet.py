@@ -30,6 +30,9 @@ _SEARCH_SIDES = (1.2, 0.85, 0.6, 0.42)
 _SEARCH_STEP = 0.5
 _SEARCH_BATCH = 16
 _CANDIDATES = 6
+# Confidence from which a joint counts as seen, and the length of a leg over that of pelvis to thorax.
+_SEEN = 0.15
+_LEG_PER_TRUNK = 1.7
 # Bones whose sum gives the scale: long, well defined, in both skeletons.
 _SCALE_BONES = tuple(
     (f"{s}_{a}", f"{s}_{b}")
@@ -143,9 +146,10 @@ class SapNet:
         return self._lifter
 
     def region(self, pose: Pose) -> Region:
-        """The square around the joints that were seen, at the padding of training."""
-        sure = pose.confidence >= min(0.15, float(np.sort(pose.confidence)[-4]))
-        low, high = pose.keypoints[sure].min(0), pose.keypoints[sure].max(0)
+        """The square around the joints that were seen, and where unseen legs must be, at the padding of training."""
+        sure = pose.confidence >= min(_SEEN, float(np.sort(pose.confidence)[-4]))
+        points = np.concatenate([pose.keypoints[sure], _legs(pose)])
+        low, high = points.min(0), points.max(0)
         centre = (low + high) / 2
         return Region((float(centre[0]), float(centre[1])), float((high - low).max()) * self._padding)
 
@@ -176,6 +180,20 @@ class SapNet:
         if not found or found[0][1] < 0.5:
             raise NoPersonError("no person found in the picture; give a box")
         return self.estimate([image], [found[0][0]])[0]
+
+
+def _legs(pose: Pose) -> NDArray[np.float32]:
+    """Where the feet would be with straight legs if neither was seen: (1, 2) px, or (0, 2).
+
+    Without this a region that once lost the legs (a blur, a coat) shrinks to the trunk, and legs
+    outside the crop are never seen again.
+    """
+    top, bottom, *feet = BODY_21.indices(("thorax", "pelvis", "l_ankle", "r_ankle"))
+    trunk_seen = pose.confidence[[top, bottom]].min() >= _SEEN
+    if not trunk_seen or pose.confidence[feet].max() >= _SEEN:
+        return np.zeros((0, 2), np.float32)
+    down = pose.keypoints[bottom] - pose.keypoints[top]
+    return (pose.keypoints[bottom] + _LEG_PER_TRUNK * down)[None]
 
 
 def _search_grid(width: int, height: int) -> list[Region]:

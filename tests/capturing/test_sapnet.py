@@ -99,6 +99,19 @@ def test_region_is_the_padded_box_of_seen_joints(net: SapNet) -> None:
     assert region.side == pytest.approx(1.3 * 100)
 
 
+def test_region_keeps_room_for_legs_that_were_not_seen(net: SapNet) -> None:
+    keypoints = np.full((21, 2), 100.0, np.float32)
+    keypoints[BODY_21.index("pelvis")] = (100, 160)  # the trunk is 60 px long and upright
+    confidence = np.zeros(21, np.float32)
+    upper = BODY_21.indices(("thorax", "pelvis", "l_shoulder", "r_shoulder", "nose"))
+    confidence[upper] = 0.8
+    lost = net.region(Pose(keypoints, confidence, np.zeros((21, 3), np.float32)))
+    # From y = 100 to the feet 1.7 trunks below the pelvis: 162 px.
+    assert lost.side == pytest.approx(1.3 * (60 + 1.7 * 60)) and lost.centre[1] == pytest.approx(181)
+    confidence[BODY_21.index("l_ankle")] = 0.5
+    assert net.region(Pose(keypoints, confidence, np.zeros((21, 3), np.float32))).side == pytest.approx(1.3 * 60)
+
+
 @pytest.mark.parametrize(("x", "y", "side"), [(30, 90, 110), (150, 40, 160), (200, 120, 100)])
 def test_search_finds_the_blob(net: SapNet, x: int, y: int, side: int) -> None:
     region, score = net.find(picture(x, y, side))[0]
