@@ -26,8 +26,8 @@ __all__ = ["SapNet", "metric_joints"]
 _LIMBS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 _PRESENCE = tuple(joint for joint in BODY_21.joints if joint.split("_")[-1] in _LIMBS)
 # Sides of the squares that the search tries, as shares of the picture's shorter side, and their step.
-_SEARCH_SIDES = (1.2, 0.85, 0.6, 0.42)
-_SEARCH_STEP = 0.5
+_SEARCH_SIDES = (1.1, 0.75, 0.5)
+_SEARCH_STEP = 0.55
 _SEARCH_BATCH = 16
 _CANDIDATES = 6
 # Confidence from which a joint counts as seen, and the length of a leg over that of pelvis to thorax.

@@ -32,7 +32,7 @@ class BlobNet:
         for n, image in enumerate(images):
             rows, columns = np.nonzero(image.mean(0) > 0.2)
             # A blob that fills the crop, or hardly shows, is no person to this net.
-            if not 40 < len(rows) < 0.7 * SIZE**2:
+            if not 40 < len(rows) < 0.9 * SIZE**2:
                 continue
             spread = np.linspace(0, 1, 21)
             x = columns.min() + spread * np.ptp(columns)
