@@ -242,7 +242,8 @@ def _depth_again(
     """Joints that agree with the repaired labels: lifted anew where the estimator can, else exchanged alike."""
     out = cleaning.apply_swaps(states, joints, depth=True)
     lift = getattr(network, "lift", None)
-    changed = np.flatnonzero(states)
+    # Where nobody was seen there is nothing to lift: the filled-in joints stay.
+    changed = np.flatnonzero((states != 0) & (confidence.max(axis=-1) > 0))
     if lift is not None and len(changed):
         out[changed] = lift(keypoints[changed], confidence[changed])
     return out

@@ -206,3 +206,22 @@ def test_missing_weights_of_the_refinement_are_named_before_the_work(monkeypatch
     with pytest.raises(PosecoreError, match="tpnet_semi"):
         run(walk[0], clips, estimator=estimator, temporal="semi-online")
     assert estimator.estimates == 0
+
+
+def test_repair_lifts_only_frames_in_which_somebody_was_seen() -> None:
+    """Nothing can be lifted from confidence 0: there the filled-in joints stay, exchanged alike."""
+    from types import SimpleNamespace
+
+    from posecore.capturing import cleaning
+    from posecore.capturing.pipeline import _depth_again
+
+    count, joints = 4, len(BODY_21)
+    keypoints = np.random.default_rng(0).normal(100, 30, (count, joints, 2)).astype(np.float32)
+    confidence = np.full((count, joints), 0.9, np.float32)
+    confidence[:2] = 0.0
+    before = np.random.default_rng(1).normal(0, 0.3, (count, joints, 3)).astype(np.float32)
+    states = np.full(count, 3, np.int64)  # everything exchanged, in every frame
+    network = SimpleNamespace(lift=lambda points, _: np.full((len(points), joints, 3), 7.0, np.float32))
+    after = _depth_again(network, states, keypoints, confidence, before)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(after[2:], 7.0)
+    np.testing.assert_array_equal(after[:2], cleaning.apply_swaps(states, before, depth=True)[:2])
