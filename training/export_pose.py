@@ -107,7 +107,7 @@ def export(net: nn.Module, path: Path, input_name: str, output_name: str, exampl
         dynamo=True,
         verbose=False,
     )
-    model = program.model_proto
+    model = without_traces(program.model_proto)
     for value in model.graph.input:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     half = store_as_half(model)
@@ -129,6 +129,15 @@ def _difference(model: onnx.ModelProto, input_name: str, example: Tensor, expect
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     found = session.run(None, {input_name: example.numpy()})[0]
     return float(np.abs(found - expected).max())
+
+
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what the exporter notes of the machine it ran on: stack traces with its paths."""
+    del model.metadata_props[:]
+    for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    return model
 
 
 def store_as_half(model: onnx.ModelProto) -> onnx.ModelProto:
