@@ -1,7 +1,7 @@
 """The picture sets as arrays on disk: decoded once, then read by memory map.
 
-``python -m training pictures --data DIR --cache DIR`` builds the cache; the recipes build it when
-it is missing. Validation pictures are chosen by a hash of their key and never trained on.
+The recipes build the cache when it is missing. Validation pictures are chosen by a hash of their
+key and never trained on.
 """
 
 from __future__ import annotations
