@@ -15,7 +15,6 @@ COMMANDS = {
     "temporal": "training.recipes.temporal",
     "export-sapnet": "training.export_sapnet",
     "export-pose": "training.export_pose",
-    "rendering": "training.rendering.__main__",
 }
 
 
