@@ -20,10 +20,9 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from benchmarks import lifting_accuracy
+from benchmarks import lifting_accuracy, usable_estimators
 from benchmarks.peers import run_mediapipe
 from benchmarks.tables import markdown
-from posecore.capturing import load_estimator
 from posecore.capturing.estimators import Estimator
 from posecore.capturing.regions import Region
 from posecore.errors import PosecoreError
@@ -130,12 +129,7 @@ def keypoint_table(options: Options) -> list[dict[str, Any]]:
         predicted = method()
         rows.append({"method": name, "found": len(predicted) / len(labels), **pck(predicted, labels)})
 
-    for name in options.estimators:
-        try:
-            estimator = load_estimator(name)
-        except PosecoreError as error:
-            print(f"{name}: left out ({error})")
-            continue
+    for name, estimator in usable_estimators(options.estimators):
         if name == "sapnet":
             add(f"{estimator.name}, one look", lambda e=estimator: looks(e, pictures, 1))  # type: ignore[misc]
             add(f"{estimator.name}, two looks", lambda e=estimator: looks(e, pictures, 2))  # type: ignore[misc]

@@ -19,13 +19,12 @@ import numpy as np
 import tyro
 
 import posecore
+from benchmarks import usable_estimators
 from benchmarks.peers import run_mediapipe
 from benchmarks.tables import markdown
-from posecore.capturing import load_estimator
 from posecore.capturing.regions import Region, crop
 from posecore.capturing.temporal import refine
 from posecore.capturing.video import open_frames
-from posecore.errors import PosecoreError
 from posecore.preview import write_preview
 
 __all__ = ["path_rows", "stage_rows"]
@@ -65,12 +64,7 @@ def path_rows(options: Options) -> list[dict[str, Any]]:
     """Whole path per estimator and MediaPipe (decoding and landmarks only), frames/s."""
     frames = sum(1 for _ in open_frames(options.video))
     methods: dict[str, Callable[[], Any]] = {}
-    for name in options.estimators:
-        try:
-            estimator = load_estimator(name)
-        except PosecoreError as error:
-            print(f"{name}: left out ({error})")
-            continue
+    for name, estimator in usable_estimators(options.estimators):
         methods[f"posecore {name}: video to BVH"] = lambda e=estimator: _whole_path(options.video, e)  # type: ignore[misc]
     spent: dict[str, list[float]] = {name: [] for name in methods}
     peers: list[float] = []
@@ -101,11 +95,7 @@ def stage_rows(options: Options) -> list[dict[str, Any]]:
     height, width = frames[0].image.shape[:2]
     square = Region((width / 2, height / 2), float(min(width, height)))
     add("cropping (128 px)", _seconds(lambda: [crop(f.image, square, 128) for f in frames]))
-    for name in options.estimators:
-        try:
-            estimator = load_estimator(name)
-        except PosecoreError:
-            continue
+    for name, estimator in usable_estimators(options.estimators):
         few = frames[: min(count, 60)]
         estimator.estimate([few[0].image], [square])
         spent = _seconds(lambda e=estimator, few=few: [e.estimate([f.image], [square]) for f in few])  # type: ignore[misc]
