@@ -41,8 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": BASE,
     **{room: VALUES | RUNTIME_ROOMS | {"body"} | FACE for room in FACE},
 }
-#: `Motion.save` is the public door to the formats: the one import upwards.
-UPWARDS = {("motion.py", "formats")}
+#: `Motion.save`, `Rig.from_…` and `RigMotion.save` are the public doors to the formats: the only imports upwards.
+UPWARDS = {("motion.py", "formats"), ("retargeting/rig.py", "formats"), ("retargeting/rig_motion.py", "formats")}
 TORCH_ROOMS = {"nets", "losses", "metrics", "body"}
 
 
