@@ -10,7 +10,7 @@ import bpy
 import common
 import making
 import numpy as np
-from mathutils import Euler, Matrix
+from mathutils import Matrix
 
 from addon import exporting
 from posecore.errors import OutputError
@@ -54,7 +54,9 @@ def animated_rig(seed: int) -> bpy.types.Object:
     copy.target, copy.subtarget = armature, "head"
     mesh = bpy.data.meshes.new("Skin")
     inverse = armature.matrix_world.inverted()
-    mesh.from_pydata([inverse @ armature.matrix_world @ bone.head_local for bone in armature.data.bones], [], [(0, 1, 2)])
+    mesh.from_pydata(
+        [inverse @ armature.matrix_world @ bone.head_local for bone in armature.data.bones], [], [(0, 1, 2)]
+    )
     skin = bpy.data.objects.new("Skin", mesh)
     bpy.context.scene.collection.objects.link(skin)
     skin.parent = armature
@@ -148,7 +150,7 @@ def main(folder: str, rate: str = "24") -> dict:
     for suffix in exporting.SUFFIXES:
         assert exporting.export(folder / f"hero{suffix}", job) == [folder / f"hero{suffix}"]
         after = state(scene)
-        assert after == before, (suffix, [pair for pair in zip(before, after) if pair[0] != pair[1]])
+        assert after == before, (suffix, [pair for pair in zip(before, after, strict=False) if pair[0] != pair[1]])
     files = sorted(path.name for path in folder.iterdir())
     errors = {}
     for path in (folder / "nowhere" / "a.glb", folder / "nowhere" / "a.blend", folder / "a.txt"):
