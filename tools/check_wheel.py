@@ -21,19 +21,23 @@ def faults(wheel: Path) -> list[str]:
     if size > LIMIT_MB:
         found.append(f"{size:.1f} MB, the limit is {LIMIT_MB:g} MB")
     with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-        roots = {PurePosixPath(name).parts[0] for name in names}
-        found += [f"holds {root}/" for root in roots if root != "posecore" and not root.endswith(".dist-info")]
-        if "posecore/py.typed" not in names:
-            found.append("posecore/py.typed is missing")
-        weights = "posecore/runtime/weights/"
-        cards = [name for name in names if name.startswith(weights) and name.endswith(".json")]
-        named = set()
-        for card in cards:
-            found += _card_faults(archive, card, names, named)
-        stray = [name for name in names if name.startswith(weights) and name.endswith(".onnx") and name not in named]
-        found += [f"{name}: no card names it" for name in stray]
-    return found
+        return found + archive_faults(archive)
+
+
+def archive_faults(archive: zipfile.ZipFile) -> list[str]:
+    """What is wrong with what a wheel holds, one line each."""
+    names = set(archive.namelist())
+    roots = {PurePosixPath(name).parts[0] for name in names}
+    found = [f"holds {root}/" for root in sorted(roots) if root != "posecore" and not root.endswith(".dist-info")]
+    if "posecore/py.typed" not in names:
+        found.append("posecore/py.typed is missing")
+    weights = "posecore/runtime/weights/"
+    cards = [name for name in names if name.startswith(weights) and name.endswith(".json")]
+    named: set[str] = set()
+    for card in cards:
+        found += _card_faults(archive, card, names, named)
+    stray = [name for name in names if name.startswith(weights) and name.endswith(".onnx") and name not in named]
+    return found + [f"{name}: no card names it" for name in stray]
 
 
 def _card_faults(archive: zipfile.ZipFile, card: str, names: set[str], named: set[str]) -> list[str]:
