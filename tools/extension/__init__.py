@@ -1,1 +1,1 @@
-"""The parts of ``tools/build_extension.py``: which wheels, the library's own wheel, the manifest, the zip, the checks."""
+"""The parts of ``tools/build_extension.py``: the wheels, the library, the manifest, the zip, the checks."""
