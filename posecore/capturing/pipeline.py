@@ -125,6 +125,8 @@ def _collect(
     sightings = follow(frames, network, box, FollowSettings(), _IN_FLIGHT, batch)
     try:
         for sighting in sightings:
+            if cancel is not None and cancel.is_set():
+                return True  # before it is added: an estimator that heard of the cancel may have cut it short
             track.add(sighting)
             if progress is not None:
                 done = len(track.times)
