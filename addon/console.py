@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 __all__ = ["Console", "cancelling"]
 
@@ -29,10 +29,11 @@ class Console:
         machine: one JSON object a line on stdout, with a key ``event``: ``progress`` (stage, done, total, fps, left),
             ``warning`` (text), ``result`` (the command's own keys) or ``error`` (text, kind, exit_code).
         quiet: warnings, results and progress are not said; errors are.
+        stream: for the JSON lines; None is stdout.
     """
 
-    def __init__(self, machine: bool = False, quiet: bool = False) -> None:
-        self.machine, self.quiet = machine, quiet
+    def __init__(self, machine: bool = False, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self.machine, self.quiet, self._stream = machine, quiet, stream
         self.warnings: list[str] = []
         self._open = False  # a progress line without its end
         self._stage, self._last = "", -1e9
@@ -109,8 +110,7 @@ class Console:
             self._open = False
 
     def _emit(self, event: str, **data: Any) -> None:
-        sys.stdout.write(json.dumps({"event": event, **data}) + "\n")
-        sys.stdout.flush()
+        print(json.dumps({"event": event, **data}), file=self._stream or sys.stdout, flush=True)
 
 
 def _one_line(text: str) -> str:
