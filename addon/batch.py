@@ -155,7 +155,7 @@ def _tell(console: Console, clip: Clip, entry: dict[str, Any]) -> None:
 
 @contextmanager
 def _start_file(todo: list[Clip]) -> Iterator[tuple[Path, bool]]:
-    """The file that each clip begins with, and whether it is the user's: else a copy of what was open without a name."""
+    """The file that each clip begins with, and whether it is the user's; else a copy of what was open unnamed."""
     written = {path.resolve() for clip in todo for path in clip.options.output}
     if bpy.data.filepath:
         start = Path(bpy.data.filepath)
