@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["SourceInfo", "describe", "is_take", "kind_of"]
+__all__ = ["CAPTURED", "READY", "SourceInfo", "describe", "is_take", "kind_of", "whole_sequence"]
 
 #: Kinds that need the worker (networks), and kinds that are a movement already.
 CAPTURED = ("video", "images")
@@ -90,3 +91,18 @@ def describe(path: str, rate: float | None = None) -> SourceInfo:
     width, height = frames.size
     count = "length unknown" if frames.count is None else f"{frames.count} frames"
     return SourceInfo(kind, f"{width}×{height}, {frames.rate:.4g} fps, {count}", frames.rate, frames.count)
+
+
+def whole_sequence(path: str) -> str:
+    """The numbered row (``walk_%04d.png``) that one of its pictures belongs to; any other path as it is."""
+    from posecore.capturing.images import PICTURE_SUFFIXES
+
+    file = Path(path)
+    number = re.search(r"(\d+)$", file.stem)
+    if number is None or file.suffix.lower() not in PICTURE_SUFFIXES or "%" in path or not file.is_file():
+        return path
+    head, digits = file.stem[: number.start()], len(number.group())
+    row = re.compile(re.escape(head) + rf"\d{{{digits}}}" + re.escape(file.suffix))
+    if sum(1 for other in file.parent.iterdir() if row.fullmatch(other.name)) < 2:
+        return path
+    return str(file.with_name(f"{head}%0{digits}d{file.suffix}"))

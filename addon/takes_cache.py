@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .workflow import CaptureOptions
 
-__all__ = ["Entry", "clear", "default_folder", "entry_for", "pause", "read_take", "size_of"]
+__all__ = ["Entry", "clear", "default_folder", "entry_for", "pause", "read_take", "signature", "size_of"]
 
 _LIST = "takes.json"
 
@@ -71,26 +71,25 @@ class Entry:
 
 
 def default_folder() -> Path:
-    """Where Takes are kept: the extension's own user folder, or a temporary one when we are no extension."""
+    """Where Takes are kept: as the preferences say inside Blender, a temporary folder elsewhere."""
     try:
-        import bpy
+        from .paths import cache_folder
 
-        package = (__package__ or "").removesuffix(".takes_cache")
-        return Path(bpy.utils.extension_path_user(package, path="takes", create=True))
-    except (ImportError, ValueError, OSError):  # ValueError: not installed as an extension
+        return cache_folder()
+    except ImportError:  # no bpy
         return Path(tempfile.gettempdir()) / "posecore-takes"
 
 
 def entry_for(options: CaptureOptions, folder: str | Path | None = None) -> Entry:
     """The place of that clip with those options, whether anything is there or not."""
     base = Path(folder) if folder else default_folder()
-    facts = {"arguments": options.arguments(), "source": _signature(options.source)}
+    facts = {"arguments": options.arguments(), "source": signature(options.source)}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(options.source).stem)[:40]
     return Entry(base / f"{stem or 'clip'}-{digest}")
 
 
-def _signature(source: str) -> list[object]:
+def signature(source: str) -> list[object]:
     """What changes when the clip does: path, size and time of change of the file, or of every picture."""
     path = Path(source)
     try:

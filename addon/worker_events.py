@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from posecore.errors import PosecoreError
 
     from .worker_client import Event
 
-__all__ = ["error_of", "message_of", "progress_of", "raise_for"]
+__all__ = ["concerns", "error_of", "message_of", "progress_of", "raise_for", "self_test_line"]
+
+
+def concerns(event: Event, job: str) -> bool:
+    """Whether an event is about that job; a crash takes several along."""
+    return event.job == job or job in event.values.get("jobs", ())
 
 
 def error_of(event: Event) -> PosecoreError:
@@ -45,3 +50,22 @@ def progress_of(event: Event) -> tuple[int, int | None, float, float | None]:
         float(values.get("fps") or 0.0),
         values.get("seconds_left"),
     )
+
+
+def self_test_line(event: Event) -> str:
+    """The end of a self-test in one line."""
+    if event.kind != "done":
+        return f"failed: {error_of(event)}"
+    results = event.values.get("results") or []
+    parts = [_tested(result) for result in results if isinstance(result, dict)]
+    head = "passed" if event.values.get("ok") else "failed"
+    return f"{head}: {'; '.join(parts)}" if parts else head
+
+
+def _tested(result: dict[str, Any]) -> str:
+    name = str(result.get("name") or result.get("estimator") or "?")
+    if not result.get("ok", True):
+        return f"{name} failed ({result.get('message') or result.get('error') or 'no reason given'})"
+    where = f" on {result['provider']}" if result.get("provider") else ""
+    speed = result.get("milliseconds") or result.get("ms")
+    return f"{name}{where}" + (f", {float(speed):.0f} ms a frame" if speed else "")

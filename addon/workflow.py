@@ -131,7 +131,7 @@ def analyse(
     """
     from posecore.errors import Cancelled, PosecoreError
 
-    from .worker_events import message_of, progress_of, raise_for
+    from .worker_events import concerns, message_of, progress_of, raise_for
 
     entry = takes_cache.entry_for(options, folder)
     if known := entry.takes():
@@ -142,7 +142,7 @@ def analyse(
         if cancelled is not None and cancelled() and not asked:
             client.cancel(job)
             asked = True
-        events = [event for event in client.poll() if event.job in (job, None, "")]
+        events = [event for event in client.poll() if concerns(event, job)]
         for event in events:
             if event.kind == "progress" and on_progress is not None:
                 on_progress(*progress_of(event))
@@ -166,8 +166,6 @@ def start_analysis(client: WorkerClient, options: CaptureOptions, entry: takes_c
 
     if not options.source:
         raise SourceError("no source chosen; choose a video, a folder of pictures or a Take first")
-    if not client.alive:
-        client.start()
     return client.capture(options.source, str(entry.prepare()), **options.arguments())
 
 

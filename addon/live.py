@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens by itself: a chosen source is looked into, a moved slider solves anew and, where a movement was
+applied, applies it anew.
+
+Numbers are worked out in the thread of :mod:`.tasks`; the main thread only writes keys, once the mouse rests.
+Without a window everything is done at once.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import settings, state, timers, workflow
+from .state import store
+
+if TYPE_CHECKING:
+    import bpy
+
+    from posecore import Motion
+    from posecore.retargeting import RigMotion
+
+    from .tasks import Outcome
+
+__all__ = [
+    "apply_now",
+    "describe_now",
+    "motion_now",
+    "one_line",
+    "request",
+    "restore",
+    "source_changed",
+    "source_of",
+    "steps",
+    "warm_up",
+]
+
+#: Seconds that a slider must rest before keys are written.
+_REST = 0.15
+
+
+def one_line(error: BaseException) -> str:
+    """What to show of an error. One that nobody foresaw goes to the console in full."""
+    from posecore.errors import PosecoreError
+
+    if isinstance(error, PosecoreError):
+        return " ".join(str(error).split())
+    traceback.print_exception(error)
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (details in the console)"
+
+
+def warm_up() -> None:
+    """When the tab is drawn first: load the library and the list of presets in the thread, so that no click waits."""
+    import bpy
+
+    if store.presets is not None or bpy.app.background or store.tasks.pending("presets"):
+        return
+    from . import paths, targets
+
+    folder = paths.presets_folder()
+
+    def done(outcome: Outcome) -> None:
+        store.presets = outcome.value if outcome.error is None else []
+        if outcome.error is not None:
+            one_line(outcome.error)
+
+    store.tasks.submit("presets", lambda: targets.read_presets(folder), done)
+    timers.ensure()
+
+
+# -- the source
+
+
+def source_changed(scene: bpy.types.Scene) -> None:
+    """Another source was chosen: look into it, forget what was known of the last one."""
+    import bpy
+
+    known = state.clip(scene)
+    fresh = state.Clip(source=settings.source_path(scene), rig=known.rig, rig_of=known.rig_of)
+    store.clips[state.key_of(scene)] = fresh
+    scene.posecore.capture.takes = ""
+    if not fresh.source:
+        return
+    if bpy.app.background:
+        describe_now(scene)
+        return
+    from . import sources
+
+    rate = scene.posecore.capture.image_rate
+    key = state.key_of(scene)
+    store.tasks.submit(
+        "describe", lambda: sources.describe(fresh.source, rate), lambda out: _described(key, fresh, out)
+    )
+    timers.ensure()
+
+
+def source_of(scene: bpy.types.Scene) -> str:
+    """The scene's source as a whole path, "" for none."""
+    return settings.source_path(scene)
+
+
+def describe_now(scene: bpy.types.Scene) -> None:
+    """Look into the source at once."""
+    from . import sources
+    from .tasks import Outcome
+
+    clip = state.clip(scene)
+    try:
+        outcome = Outcome(sources.describe(clip.source, scene.posecore.capture.image_rate))
+    except Exception as error:  # shown as one line
+        outcome = Outcome(error=error)
+    _described(state.key_of(scene), clip, outcome)
+
+
+def _described(key: int, clip: state.Clip, outcome: Outcome) -> None:
+    scene = _scene(key)
+    if scene is None or store.clips.get(key) is not clip:
+        return
+    if outcome.error is not None:
+        clip.error = one_line(outcome.error)
+        return
+    clip.info = outcome.value
+    if clip.info.kind == "take":
+        clip.takes = [Path(clip.source)]
+        scene.posecore.capture.takes = clip.source
+    if clip.info.kind in ("take", "motion"):
+        request(scene)
+
+
+def restore(scene: bpy.types.Scene) -> None:
+    """After a file was opened: the source is looked into again and its Takes, if they are still there, are back."""
+    values = scene.posecore.capture
+    if not values.source or state.clip(scene).source:
+        return
+    paths = [Path(path) for path in values.takes.split("\n") if path]
+    source_changed(scene)
+    clip = state.clip(scene)
+    if paths and all(path.is_file() for path in paths):
+        values.takes = "\n".join(map(str, paths))
+        clip.takes = paths
+        clip.message, clip.message_icon = "Analysed before", "CHECKMARK"
+        request(scene)
+
+
+# -- solving
+
+
+def _what_to_solve(scene: bpy.types.Scene) -> tuple[str, Any]:
+    """(file, settings) of the movement; settings are None for a finished one.
+
+    Raises:
+        PosecoreError: there is none yet; the message says what to do.
+    """
+    from posecore.errors import PosecoreError
+
+    clip = state.clip(scene)
+    if clip.takes:
+        person = min(int(scene.posecore.capture.person or 0), len(clip.takes) - 1)
+        return str(clip.takes[person]), settings.solve_settings(scene)
+    if clip.info is not None and clip.info.kind == "motion":
+        return clip.source, None
+    if not clip.source:
+        raise PosecoreError("no source chosen; choose a video or a Take first")
+    if clip.error:
+        raise PosecoreError(clip.error)
+    raise PosecoreError("nothing is analysed yet; press Analyse first")
+
+
+def _load(path: str, solve_settings: Any) -> Motion:
+    return workflow.load_motion(path) if solve_settings is None else workflow.solve_take(path, solve_settings)
+
+
+def motion_now(scene: bpy.types.Scene) -> Motion:
+    """The movement with the settings of now, solved at once if need be.
+
+    Raises:
+        PosecoreError: there is none, or it cannot be solved.
+    """
+    clip = state.clip(scene)
+    key = _what_to_solve(scene)
+    if clip.motion is None or clip.motion_key != key:
+        begun = time.perf_counter()
+        store.tasks.drop("live")
+        clip.motion, clip.motion_key, clip.solve_error = _load(*key), key, ""
+        clip.solve_seconds = time.perf_counter() - begun
+    return clip.motion
+
+
+def request(scene: bpy.types.Scene) -> None:
+    """Something that matters was changed: solve anew and, where a movement was applied, apply anew."""
+    import bpy
+
+    from posecore.errors import PosecoreError
+
+    clip = state.clip(scene)
+    clip.changed_at = time.monotonic()
+    try:
+        key = _what_to_solve(scene)
+    except PosecoreError:  # nothing to solve yet: the panels say so
+        return
+    clip.solve_error = ""
+    key_of_scene = state.key_of(scene)
+    work = _work(scene, clip, key)
+    if bpy.app.background:
+        from .tasks import Outcome
+
+        try:
+            outcome = Outcome(work())
+        except Exception as error:  # shown as one line
+            outcome = Outcome(error=error)
+        _solved(key_of_scene, clip, key, outcome)
+        _write_planned(scene, clip)
+        return
+    store.tasks.submit("live", work, lambda outcome: _solved(key_of_scene, clip, key, outcome))
+    timers.ensure()
+
+
+def _work(scene: bpy.types.Scene, clip: state.Clip, key: tuple[str, Any]) -> Any:
+    """What the thread does: everything it needs is taken from Blender's data here, on the main thread."""
+    known = clip.motion if clip.motion_key == key else None
+    applied = _still_applied(scene, clip)
+    mapping, retarget_settings = settings.mapping_of(scene), settings.retarget_settings(scene)
+    apply_key = _apply_key(scene, key)
+    linked = applied is not None and mapping is not None and scene.posecore.apply.live
+    wanted = linked and applied is not None and applied.key != apply_key
+
+    def work() -> tuple[Motion, RigMotion | None, Any, float]:
+        begun = time.perf_counter()
+        motion = known if known is not None else _load(*key)
+        seconds = time.perf_counter() - begun
+        planned = None
+        if wanted and applied is not None and mapping is not None:
+            planned = workflow.plan_retarget(motion, applied.rig, mapping, retarget_settings)
+        return motion, planned, apply_key, seconds
+
+    return work
+
+
+def _solved(scene_key: int, clip: state.Clip, key: tuple[str, Any], outcome: Outcome) -> None:
+    scene = _scene(scene_key)
+    if scene is None or store.clips.get(scene_key) is not clip:
+        return
+    if outcome.error is not None:
+        clip.solve_error = one_line(outcome.error)
+        return
+    clip.motion, planned, apply_key, seconds = outcome.value
+    clip.motion_key = key
+    clip.solve_seconds = seconds or clip.solve_seconds
+    clip.planned = (planned, apply_key) if planned is not None else None
+
+
+# -- applying
+
+
+def _apply_key(scene: bpy.types.Scene, key: Any) -> Any:
+    return key, scene.posecore.target.mapping, settings.retarget_settings(scene), settings.apply_options(scene)
+
+
+def _placed(armature: bpy.types.Object) -> tuple[float, ...]:
+    return tuple(value for row in armature.matrix_world for value in row)
+
+
+def _still_applied(scene: bpy.types.Scene, clip: state.Clip) -> state.Applied | None:
+    """What was applied last, if the armature still plays it; read anew if the armature was moved."""
+    applied, armature = clip.applied, scene.posecore.target.armature
+    if applied is None or armature is None or armature.name_full != applied.armature:
+        return None
+    action = armature.animation_data.action if armature.animation_data else None
+    if action is None or action.name_full != applied.action or armature.mode == "EDIT":
+        return None
+    if applied.placed != _placed(armature):
+        from .bridge.rigs import read_rig
+
+        applied.rig, applied.placed = read_rig(armature), _placed(armature)
+    return applied
+
+
+def _write_planned(scene: bpy.types.Scene, clip: state.Clip) -> None:
+    """Write the keys of a movement that the thread has worked out, over those of the last Apply."""
+    if clip.planned is None:
+        return
+    (planned, key), clip.planned = clip.planned, None
+    applied = _still_applied(scene, clip)
+    if applied is None:
+        return
+    try:
+        write(scene, clip, planned, applied, key, again=True)
+    except Exception as error:  # from a timer: there is no operator to report it
+        clip.solve_error = one_line(error)
+
+
+def write(
+    scene: bpy.types.Scene,
+    clip: state.Clip,
+    planned: RigMotion,
+    applied: state.Applied,
+    key: Any,
+    again: bool = False,
+) -> None:
+    """Write keys and note what was written. ``again``: over the last ones, in the same action."""
+    from . import reports
+
+    armature = scene.posecore.target.armature
+    mapping = settings.mapping_of(scene)
+    changes = {"action_name": applied.action, "stash": False} if again else {}
+    options = settings.apply_options(scene, **changes)
+    switches = workflow.preset_switches(mapping) if mapping is not None else ()
+    result = workflow.apply_rig_motion(planned, armature, options, switches, scene)
+    applied.action = result.action if isinstance(result.action, str) else result.action.name_full
+    applied.key = key
+    clip.applied = applied
+    clip.report = reports.after_apply(scene, clip, planned, result, mapping)
+
+
+def apply_now(scene: bpy.types.Scene) -> state.Report:
+    """Solve, retarget and write keys, at once.
+
+    Raises:
+        PosecoreError: one line; nothing was changed then.
+    """
+    from posecore.errors import PosecoreError
+
+    from . import targets
+
+    clip = state.clip(scene)
+    motion = motion_now(scene)
+    store.tasks.drop("live")
+    clip.planned = None
+    if scene.posecore.target.kind == "NEW":
+        targets.make_new(scene, motion)
+    armature = scene.posecore.target.armature
+    if armature is None:
+        raise PosecoreError("no armature chosen; choose one under Target")
+    rig, mapping = targets.rig_and_mapping(scene)
+    planned = workflow.plan_retarget(motion, rig, mapping, settings.retarget_settings(scene))
+    applied = state.Applied(armature.name_full, "", rig, _placed(armature))
+    write(scene, clip, planned, applied, _apply_key(scene, clip.motion_key))
+    assert clip.report is not None
+    return clip.report
+
+
+def steps() -> bool:
+    """Write what is planned once the sliders rest; a source of :mod:`.timers`."""
+    more = False
+    for key, clip in list(store.clips.items()):
+        if clip.planned is None:
+            continue
+        if time.monotonic() - clip.changed_at < _REST:
+            more = True
+            continue
+        scene = _scene(key)
+        if scene is None:
+            clip.planned = None
+            continue
+        _write_planned(scene, clip)
+    return more
+
+
+def _scene(key: int) -> bpy.types.Scene | None:
+    import bpy
+
+    return next((scene for scene in bpy.data.scenes if state.key_of(scene) == key), None)
+
+
+timers.listen(steps)
