@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 
 from posecore.skeletons import SMPL_24
 
-__all__ = ["default_offsets"]
+__all__ = ["TOE_HEIGHT", "default_offsets", "standing_height"]
+
+#: Metres from the floor to the toe joint of a standing adult of 1.70 m.
+TOE_HEIGHT = 0.025
 
 # Rest offsets from the parent joint, metres, of an average adult of 1.70 m in a T-pose
 # (left side; the right mirrors x). Proportions follow Dabral et al. (seed 000, REFERENCE §7)
@@ -40,3 +43,18 @@ def default_offsets() -> NDArray[np.float32]:
         if SMPL_24.joints[index].startswith("r_"):
             offsets[index] = offsets[mirrored] * (-1.0, 1.0, 1.0)
     return offsets
+
+
+def standing_height(offsets: NDArray[np.floating], size: float | None = None) -> float:
+    """Height of the pelvis over the floor, metres, of who stands in the rest pose.
+
+    Args:
+        offsets: (24, 3) rest offsets, metres.
+        size: relative to the average adult; None takes that of the legs.
+    """
+    thigh_and_shin = SMPL_24.indices(("l_knee", "l_ankle"))
+    if size is None:
+        lengths = [np.linalg.norm(each[thigh_and_shin], axis=1).sum() for each in (offsets, default_offsets())]
+        size = float(lengths[0] / lengths[1])
+    legs = -sum(float(offsets[SMPL_24.index(name), 1]) for name in ("l_hip", "l_knee", "l_ankle", "l_foot"))
+    return legs + TOE_HEIGHT * size

@@ -59,10 +59,10 @@ class RigMotion:
         """(T, B, 4, 4) matrices of all bones in the armature frame, each carried by the bone that it follows."""
         count = len(self.rig)
         basis = np.tile(np.eye(4), (len(self), count, 1, 1))
-        for column, bone in enumerate(self.bones):
-            basis[:, self.rig.index(bone), :3, :3] = Rotation.from_quat(self.rotations[:, column]).as_matrix()
-        for bone, path in self.locations.items():
-            basis[:, self.rig.index(bone), :3, 3] = path
+        for column, name in enumerate(self.bones):
+            basis[:, self.rig.index(name), :3, :3] = Rotation.from_quat(self.rotations[:, column]).as_matrix()
+        for name, path in self.locations.items():
+            basis[:, self.rig.index(name), :3, 3] = path
         posed = np.empty_like(basis)
         done = [False] * count
 

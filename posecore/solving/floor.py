@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from posecore import proportions
+from posecore.proportions import TOE_HEIGHT
 from posecore.skeletons import SMPL_24
 from posecore.solving.lengths import Proportions, weighted_median
 from posecore.solving.smoothing import smooth
@@ -20,7 +22,6 @@ __all__ = ["flatten_feet", "floor_drift", "lift_out", "resting", "soles", "stand
 
 Array = NDArray[np.floating]
 
-_TOE_HEIGHT = 0.025  # metres at 1.70 m from the floor to the toe joint
 _STILL = 0.25  # metres per second at 1.70 m: half-way between a resting and a moving sole
 _DIP = (np.radians(6.0), np.radians(40.0))  # how steeply a flat foot may fall from ankle to toe
 _UP = np.array([0.0, 1.0, 0.0])
@@ -28,13 +29,12 @@ _UP = np.array([0.0, 1.0, 0.0])
 
 def _ankle_height(body: Proportions) -> float:
     """Height of the ankle over the sole of a flat foot, metres."""
-    return _TOE_HEIGHT * body.scale - float(body.offsets[SMPL_24.index("l_foot"), 1])
+    return TOE_HEIGHT * body.scale - float(body.offsets[SMPL_24.index("l_foot"), 1])
 
 
 def standing_height(body: Proportions) -> float:
     """Height of the pelvis over the floor at rest, metres."""
-    legs = -sum(float(body.offsets[SMPL_24.index(n), 1]) for n in ("l_hip", "l_knee", "l_ankle"))
-    return legs + _ankle_height(body)
+    return proportions.standing_height(body.offsets, body.scale)
 
 
 def soles(joints: Array, up: Array, body: Proportions) -> Array:
@@ -44,7 +44,7 @@ def soles(joints: Array, up: Array, body: Proportions) -> Array:
         joints: (T, 24, 3) metres; up: (3,) unit vector.
     """
     points = joints[:, SMPL_24.indices(("l_ankle", "l_foot", "r_ankle", "r_foot"))]
-    ankle, toe = _ankle_height(body), _TOE_HEIGHT * body.scale
+    ankle, toe = _ankle_height(body), TOE_HEIGHT * body.scale
     return points - np.array([ankle, toe, ankle, toe])[:, None] * up
 
 
