@@ -52,7 +52,7 @@ def make_wheel(path: Path, files: dict[str, bytes] | None = None) -> Path:
     inside[f"{info}/RECORD"] = b""
     with zipfile.ZipFile(path, "w") as target:
         for name, data in inside.items():
-            target.writestr(name, data)
+            target.writestr(zipfile.ZipInfo(name), data)  # of 1980, not of now
     return path
 
 
