@@ -70,7 +70,7 @@ class Console:
 
     def progress(self, stage: str, done: int, total: int | None, fps: float, left: float | None) -> None:
         """``done`` of ``total`` frames (None: unknown) at ``fps`` frames/s, ``left`` seconds to go (None: unknown)."""
-        if self.quiet and not self.machine:
+        if (self.quiet or not done) and not self.machine:
             return
         if stage != self._stage:
             self._end_line()

@@ -163,6 +163,7 @@ def _movements(
     """The people's movements, the main person first; with --person that one alone."""
     files = [Path(options.source)]
     if options.kind == "video":
+        console.say(f"looking at {options.source}")
         files = workflow.analyse(
             client,
             options.capture,
