@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -323,13 +323,13 @@ def _stream_seconds(stream: Any) -> float | None:
         return None
 
 
-def _display_matrix(side_data: Iterable[Any]) -> tuple[int, int, int, int] | None:
+def _display_matrix(side_data: Any) -> tuple[int, int, int, int] | None:
     """(a, b, c, d) of the display matrix: x' = a x + c y, y' = b x + d y, y down; None if there is none."""
-    for item in side_data:
-        if item.type.name == "DISPLAYMATRIX":
-            a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(item), np.int32)[:5])
-            return a, b, c, d
-    return None
+    item = side_data.get("DISPLAYMATRIX")  # by its key: iterating gives items in PyAV 18, keys in PyAV 19
+    if item is None:
+        return None
+    a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(item), np.int32)[:5])
+    return a, b, c, d
 
 
 def _orient(image: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None) -> NDArray[np.uint8]:
