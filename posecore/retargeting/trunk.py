@@ -1,0 +1,142 @@
+"""The middle of a body: hips, spine, neck and head between and beyond the limbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["spread", "trunk_roles"]
+
+Array = NDArray[np.float64]
+
+#: Where the head's bone begins above the shoulder joints, in lengths of a leg: usual place and spread.
+HEAD, HEAD_SPREAD = 0.18, 0.08
+
+
+def spread(trunk: Sequence[int], heads: Array) -> dict[str, int]:
+    """Spine roles for the bones between the hips and the neck, lowest first: one bone is the spine; of more than
+    three the lowest, the highest and the one nearest to half-way have a role, the others keep their rest."""
+    if len(trunk) <= 3:
+        return dict(zip(("spine", "chest", "upperChest"), trunk, strict=False))
+    middle = (heads[trunk[0]] + heads[trunk[-1]]) / 2
+    inner = min(trunk[1:-1], key=lambda bone: float(np.linalg.norm(heads[bone] - middle)))
+    return {"spine": trunk[0], "chest": inner, "upperChest": trunk[-1]}
+
+
+def trunk_roles(
+    to_legs: Sequence[int],
+    to_arms: Sequence[int],
+    children: Sequence[Sequence[int]],
+    heads: Array,
+    at: Mapping[str, Array],
+    taken: set[int],
+) -> tuple[dict[str, int], Array | None]:
+    """Roles of the middle.
+
+    Args:
+        to_legs: bones from the root to the one where the legs meet, both included; to_arms: likewise.
+        children: of each bone.
+        heads: (B, 3).
+        at: role → (3,) place, of the limbs.
+        taken: bones of the limbs.
+
+    Returns:
+        role → bone, and the middle of what hangs on the head, relative to it (None for nothing).
+    """
+    hip = (at["leftUpperLeg"] + at["rightUpperLeg"]) / 2
+    shoulder = (at["leftUpperArm"] + at["rightUpperArm"]) / 2
+    leg = float(np.mean([np.linalg.norm(at[f"{side}Foot"] - at[f"{side}UpperLeg"]) for side in ("left", "right")]))
+    trunk_length = max(float(np.linalg.norm(shoulder - hip)), 1e-9)
+    up = (shoulder - hip) / trunk_length
+    hips, trunk = _hips(to_legs, to_arms, heads, hip, leg)
+
+    def height(bone: int) -> float:
+        """Over the shoulders, in lengths of a leg."""
+        return float((heads[bone] - shoulder) @ up) / max(leg, 1e-9)
+
+    across = at["leftUpperArm"] - at["rightUpperArm"]
+    across = across / max(float(np.linalg.norm(across)), 1e-12)
+
+    def size_below(bone: int) -> int:
+        return 1 + sum(size_below(child) for child in children[bone])
+
+    def next_up(bone: int) -> int:
+        """The child that goes on towards the head: in the middle, upwards, with much on it. -1 for none."""
+        options = []
+        for child in children[bone]:
+            step = heads[child] - heads[bone]
+            aside = abs(float((heads[child] - shoulder) @ across)) / trunk_length
+            if child in taken or aside > 0.12:
+                continue
+            rises = float(step @ up) / trunk_length
+            forward = float(np.linalg.norm(step - up * (step @ up))) / trunk_length
+            options.append((rises - forward - 2 * aside + 0.02 * min(size_below(child), 20), child))
+        return max(options)[1] if options else -1
+
+    beyond: list[int] = []
+    bone = to_arms[-1]
+    while (bone := next_up(bone)) >= 0 and len(beyond) < 8 and (not beyond or height(bone) < 0.6):
+        beyond.append(bone)
+    # bones that still lie under the shoulders carry the trunk, though the arms start lower
+    while len(beyond) > 1 and height(beyond[0]) < -0.08:
+        trunk.append(beyond.pop(0))
+    head, necks = _head(beyond, height, children)
+    if not necks and len(trunk) > 1 and height(trunk[-1]) > 0.03:
+        necks = [trunk.pop()]  # arms that hang on the neck, as an old Biped's
+    roles = {"hips": hips} | spread(trunk, heads)
+    if necks:
+        roles["neck"] = necks[0]
+    if head < 0:
+        return roles, None
+    roles["head"] = head
+    return roles, _face(head, children, heads, 0.3 * leg)
+
+
+def _hips(
+    to_legs: Sequence[int], to_arms: Sequence[int], heads: Array, hip: Array, leg: float
+) -> tuple[int, list[int]]:
+    """The hips, and the bones from there (or from where the legs meet) up to where the arms meet."""
+    shared = [one for one, other in zip(to_legs, to_arms, strict=False) if one == other]
+    base = shared[-1] if shared else to_legs[-1]
+    above = list(to_arms[len(shared) :])
+
+    def far(bone: int) -> float:
+        return float(np.linalg.norm(heads[bone] - hip))
+
+    if far(base) > 0.45 * leg and above:
+        nearest = min(above, key=far)  # all meets in a bone at the ground
+        if far(nearest) < far(base):
+            return nearest, above[above.index(nearest) + 1 :]
+    for other in reversed(shared[:-1]):
+        # legs that hang on the first spine bone, as an old Biped's: the pelvis is right above
+        if far(base) > 0.05 * leg and far(other) < 0.5 * far(base):
+            return other, above
+    return base, above
+
+
+def _head(beyond: list[int], height, children: Sequence[Sequence[int]]) -> tuple[int, list[int]]:  # type: ignore[no-untyped-def]
+    """Which of the bones beyond the chest is the head's, and those of the neck before it."""
+    if not beyond:
+        return -1, []
+    costs = []
+    for number, bone in enumerate(beyond):
+        cost = 0.5 * ((height(bone) - HEAD) / HEAD_SPREAD) ** 2
+        cost += 0.0 if number else 1.0  # there is mostly a neck
+        cost -= 2.0 if len(children[bone]) >= 2 else 0.0  # eyes, jaw, hair
+        costs.append(min(cost, 12.0) + 0.05 * number)
+    chosen = int(np.argmin(costs))
+    return beyond[chosen], beyond[:chosen]
+
+
+def _face(head: int, children: Sequence[Sequence[int]], heads: Array, reach: float) -> Array | None:
+    """(3,) middle of the bones on the head, relative to it; hair that leaves the head does not count."""
+    open_, found = list(children[head]), []
+    while open_:
+        bone = open_.pop()
+        offset = heads[bone] - heads[head]
+        if np.linalg.norm(offset) < reach:
+            found.append(offset)
+            open_.extend(children[bone])
+    return np.mean(found, axis=0) if found else None
