@@ -51,11 +51,16 @@ def one_line(error: BaseException) -> str:
     return f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (details in the console)"
 
 
-def warm_up() -> None:
-    """When the tab is drawn first: load the library and the list of presets in the thread, so that no click waits."""
+def threaded() -> bool:
+    """Whether slow things go to the thread: only a window has the timer that takes their results in."""
     import bpy
 
-    if store.presets is not None or bpy.app.background or store.tasks.pending("presets"):
+    return not bpy.app.background
+
+
+def warm_up() -> None:
+    """When the tab is drawn first: load the library and the list of presets in the thread, so that no click waits."""
+    if store.presets is not None or not threaded() or store.tasks.pending("presets"):
         return
     from . import paths, targets
 
@@ -75,15 +80,13 @@ def warm_up() -> None:
 
 def source_changed(scene: bpy.types.Scene) -> None:
     """Another source was chosen: look into it, forget what was known of the last one."""
-    import bpy
-
     known = state.clip(scene)
     fresh = state.Clip(source=settings.source_path(scene), rig=known.rig, rig_of=known.rig_of)
     store.clips[state.key_of(scene)] = fresh
     scene.posecore.capture.takes = ""
     if not fresh.source:
         return
-    if bpy.app.background:
+    if not threaded():
         describe_now(scene)
         return
     from . import sources
@@ -190,8 +193,6 @@ def motion_now(scene: bpy.types.Scene) -> Motion:
 
 def request(scene: bpy.types.Scene) -> None:
     """Something that matters was changed: solve anew and, where a movement was applied, apply anew."""
-    import bpy
-
     from posecore.errors import PosecoreError
 
     clip = state.clip(scene)
@@ -203,7 +204,7 @@ def request(scene: bpy.types.Scene) -> None:
     clip.solve_error = ""
     key_of_scene = state.key_of(scene)
     work = _work(scene, clip, key)
-    if bpy.app.background:
+    if not threaded():
         from .tasks import Outcome
 
         try:
@@ -306,7 +307,7 @@ def write(
     mapping = settings.mapping_of(scene)
     changes = {"action_name": applied.action, "stash": False} if again else {}
     options = settings.apply_options(scene, **changes)
-    switches = workflow.preset_switches(mapping) if mapping is not None else ()
+    switches = workflow.preset_switches(mapping, applied.rig) if mapping is not None else ()
     result = workflow.apply_rig_motion(planned, armature, options, switches, scene)
     applied.action = result.action if isinstance(result.action, str) else result.action.name_full
     applied.key = key

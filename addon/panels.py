@@ -20,7 +20,8 @@ _WARNINGS_SHOWN = 6
 def wrapped(layout: Any, context: bpy.types.Context, text: str, icon: str = "NONE", alert: bool = False) -> None:
     """A text over as many lines as the sidebar's width needs."""
     region = context.region
-    width = (region.width if region else 300) / context.preferences.system.ui_scale
+    scale = context.preferences.system.ui_scale or 1.0  # 0 where there is no window
+    width = (region.width if region else 300) / scale
     characters = max(20, int((width - (50 if icon != "NONE" else 30)) / 6.5))
     column = layout.column(align=True)
     column.alert = alert

@@ -124,8 +124,12 @@ def _estimator_line(entry: Any) -> str:
 def measure_cache(context: bpy.types.Context) -> str:
     """The line on the cache's size, kept for drawing."""
     clips, size = takes_cache.size_of(paths.cache_folder(context))
-    store.cache_text = f"{clips} analysed clip{'s' if clips != 1 else ''}, {size / 1e6:.1f} MB"
+    store.cache_text = f"{clips} analysed clip{'s' if clips != 1 else ''}, {_size(size)}"
     return store.cache_text
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} KB"
 
 
 CLASSES = (PosecorePreferences,)

@@ -179,7 +179,7 @@ class PosecoreSolve(bpy.types.PropertyGroup):
 class PosecoreBone(bpy.types.PropertyGroup):
     """One line of the list of bones; ``name`` is the role."""
 
-    title: StringProperty(name="Part of the Body")
+    title: StringProperty(name="Part of the Body", description="The role in words")
     bone: StringProperty(name="Bone", description="The bone that plays this part; empty for none", update=_bone_changed)
     confidence: FloatProperty(name="Confidence", description="How sure the mapping is", min=0.0, max=1.0)
     reason: StringProperty(name="Reason", description="Why this bone")

@@ -183,9 +183,8 @@ def read_presets(folder: Path) -> list[tuple[str, str, str]]:
     """As :func:`presets`, from disk. May run in a thread."""
     from posecore.retargeting import presets as library
 
-    shipped = {preset.name for preset in library.listing()}
     return [
-        (preset.name, preset.title or preset.name, "Comes with posecore" if preset.name in shipped else "Your own")
+        (preset.name, preset.title, "Your own" if (folder / f"{preset.name}.json").is_file() else "Comes with posecore")
         for preset in library.listing(folder)
     ]
 
@@ -210,9 +209,10 @@ def save_preset(scene: bpy.types.Scene, title: str) -> Path:
         raise PosecoreError("there is no mapping to keep; choose an armature first")
     if not name:
         raise PosecoreError("the preset needs a name with letters or digits in it")
-    path = library.save(library.from_mapping(mapping, name, title.strip()), paths.presets_folder())
+    path = library.save(library.from_mapping(mapping, name[:64], title.strip()), paths.presets_folder())
     forget()
-    return Path(path)
+    presets()
+    return path
 
 
 def add_preset(path: Path) -> tuple[str, str]:
@@ -223,11 +223,11 @@ def add_preset(path: Path) -> tuple[str, str]:
     """
     from posecore.retargeting import presets as library
 
-    preset = library.load(path)
+    preset = library.read(path)
     library.save(preset, paths.presets_folder())
     forget()
     presets()
-    return preset.name, preset.title or preset.name
+    return preset.name, preset.title
 
 
 def preset_items() -> list[tuple[str, str, str, int]]:

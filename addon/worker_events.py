@@ -63,9 +63,10 @@ def self_test_line(event: Event) -> str:
 
 
 def _tested(result: dict[str, Any]) -> str:
-    name = str(result.get("name") or result.get("estimator") or "?")
+    name = str(result.get("name") or "?")
     if not result.get("ok", True):
-        return f"{name} failed ({result.get('message') or result.get('error') or 'no reason given'})"
+        reason = str(result.get("message") or "no reason given").removeprefix("failed: ")
+        return f"not {name} ({reason})"
     where = f" on {result['provider']}" if result.get("provider") else ""
-    speed = result.get("milliseconds") or result.get("ms")
+    speed = result.get("milliseconds")
     return f"{name}{where}" + (f", {float(speed):.0f} ms a frame" if speed else "")

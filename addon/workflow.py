@@ -231,7 +231,7 @@ def map_target(
 
     rig = read_rig(armature)
     try:
-        mapping = map_rig(rig, preset)
+        mapping = map_rig(rig, _preset_for(rig, preset))
         for role, bone in (choices or {}).items():
             if bone and bone not in rig:
                 raise PosecoreError(f"{armature.name}: has no bone {bone!r} for {role}; choose another one")
@@ -239,6 +239,19 @@ def map_target(
     except KeyError as error:
         raise PosecoreError(f"{armature.name}: {error.args[0] if error.args else error}") from error
     return rig, mapping
+
+
+def _preset_for(rig: Rig, preset: Any) -> Any:
+    """A user's own preset goes before a shipped one: it was saved because the automatic mapping would not do."""
+    from posecore.retargeting import presets
+
+    if not isinstance(preset, str):
+        return preset
+    folder = _presets_folder()
+    if preset != "auto":
+        return presets.load(preset, folder)
+    own = [one for one in presets.listing(folder) if (folder / f"{one.name}.json").is_file()]
+    return presets.best(rig, own) or "auto"
 
 
 def plan_retarget(motion: Motion, rig: Rig, mapping: Mapping, settings: RetargetSettings | None = None) -> RigMotion:
@@ -283,7 +296,7 @@ def apply(
     elif rig is None:
         rig = read_rig(armature)
     rig_motion = plan_retarget(motion, rig, mapping, settings)
-    return apply_rig_motion(rig_motion, armature, options or ApplyOptions(), preset_switches(mapping), scene)
+    return apply_rig_motion(rig_motion, armature, options or ApplyOptions(), preset_switches(mapping, rig), scene)
 
 
 def apply_rig_motion(
@@ -310,16 +323,23 @@ def apply_rig_motion(
     )
 
 
-def preset_switches(mapping: Mapping) -> tuple[Any, ...]:
+def preset_switches(mapping: Mapping, rig: Rig) -> tuple[Any, ...]:
     """The switches of the preset that a mapping came from (Rigify's IK_FK, …); () for none."""
+    from posecore.errors import PosecoreError
     from posecore.retargeting import presets
 
     if not mapping.preset:
         return ()
     try:
-        return tuple(presets.load(mapping.preset).switches)
-    except (KeyError, ValueError):  # a user's preset that is gone since: its bones are mapped all the same
+        return tuple(presets.load(mapping.preset, _presets_folder()).switches_of(rig))
+    except PosecoreError:  # a user's preset that is gone since: its bones are mapped all the same
         return ()
+
+
+def _presets_folder() -> Path:
+    from .paths import presets_folder
+
+    return presets_folder()
 
 
 def new_target(motion: Motion, collection: bpy.types.Collection, name: str = "Mocap") -> bpy.types.Object:

@@ -155,7 +155,8 @@ class POSECORE_OT_reset_solve(bpy.types.Operator):
     def execute(self, context):
         """See the class."""
         values = context.scene.posecore.solve
-        changed = [name for name in values.bl_rna.properties.keys() if values.is_property_set(name)]  # noqa: SIM118
+        names = [name for name, known in values.bl_rna.properties.items() if hasattr(known, "default")]
+        changed = [name for name in names if name != "name" and values.is_property_set(name)]
         for name in changed:
             values.property_unset(name)
         live.request(context.scene)

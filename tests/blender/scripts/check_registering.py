@@ -24,7 +24,7 @@ def ours() -> dict[str, list[str]]:
         for function in getattr(bpy.app.handlers, name)
         if "posecore" in getattr(function, "__name__", "")
     ]
-    operators = [name for name in dir(bpy.ops.posecore)] if "posecore" in dir(bpy.ops) else []
+    operators = list(dir(bpy.ops.posecore)) if "posecore" in dir(bpy.ops) else []
     return {
         "classes": classes,
         "handlers": handlers,
