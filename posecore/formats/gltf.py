@@ -10,9 +10,6 @@ libraries for it would bring compiled wheels into the Blender extension.
 
 from __future__ import annotations
 
-import base64
-import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -21,45 +18,12 @@ from numpy.typing import NDArray
 
 from posecore.drawing import side_colour
 from posecore.files import atomic_path
+from posecore.formats.gltf_file import FLOAT, UBYTE, USHORT, Buffer, pack
 from posecore.formats.rest import rest_places, tips
 from posecore.motion import Motion, continuous
 from posecore.skeletons import SMPL_24
 
 __all__ = ["save_gltf"]
-
-_FLOAT, _UBYTE, _USHORT = 5126, 5121, 5123
-_WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
-
-
-class _Buffer:
-    """Collects accessors into one binary blob."""
-
-    def __init__(self) -> None:
-        self.blob = bytearray()
-        self.views: list[dict[str, Any]] = []
-        self.accessors: list[dict[str, Any]] = []
-
-    def add(
-        self, values: NDArray[Any], kind: str, component: int, bounds: bool = False, normalized: bool = False
-    ) -> int:
-        """Index of a new accessor over ``values`` (N, width)."""
-        values = np.ascontiguousarray(values).reshape(len(values), _WIDTHS[kind])
-        self.blob += b"\0" * (-len(self.blob) % 4)
-        data = values.tobytes()
-        self.views.append({"buffer": 0, "byteOffset": len(self.blob), "byteLength": len(data)})
-        self.blob += data
-        accessor: dict[str, Any] = {
-            "bufferView": len(self.views) - 1,
-            "componentType": component,
-            "count": len(values),
-            "type": kind,
-        }
-        if normalized:
-            accessor["normalized"] = True
-        if bounds:
-            accessor["min"], accessor["max"] = values.min(axis=0).tolist(), values.max(axis=0).tolist()
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
 
 
 def save_gltf(motion: Motion, path: str | Path, *, mesh: bool = True) -> None:
@@ -74,7 +38,7 @@ def save_gltf(motion: Motion, path: str | Path, *, mesh: bool = True) -> None:
         OutputError: the path cannot be written.
     """
     path = Path(path)
-    buffer = _Buffer()
+    buffer = Buffer()
     rest = rest_places(motion.offsets)
     rest[:, 1] -= rest[:, 1].min()
     nodes: list[dict[str, Any]] = []
@@ -99,26 +63,26 @@ def save_gltf(motion: Motion, path: str | Path, *, mesh: bool = True) -> None:
         asset["scenes"][0]["nodes"].append(len(nodes) - 1)
     asset["accessors"], asset["bufferViews"] = buffer.accessors, buffer.views
     with atomic_path(path) as temporary:
-        temporary.write_bytes(_binary(asset, buffer) if path.suffix.lower() == ".glb" else _text(asset, buffer))
+        temporary.write_bytes(pack(asset, buffer.blob, path.suffix))
 
 
-def _skin(buffer: _Buffer, rest: NDArray[np.float64], root: int) -> dict[str, Any]:
+def _skin(buffer: Buffer, rest: NDArray[np.float64], root: int) -> dict[str, Any]:
     inverse = np.tile(np.eye(4, dtype=np.float32), (len(SMPL_24), 1, 1))
     inverse[:, 3, :3] = -rest  # columns first, as glTF keeps matrices
-    matrices = buffer.add(inverse.reshape(-1, 16), "MAT4", _FLOAT)
+    matrices = buffer.add(inverse.reshape(-1, 16), "MAT4", FLOAT)
     return {"name": "posecore", "inverseBindMatrices": matrices, "joints": list(range(len(SMPL_24))), "skeleton": root}
 
 
-def _animation(buffer: _Buffer, motion: Motion, root: int) -> dict[str, Any]:
+def _animation(buffer: Buffer, motion: Motion, root: int) -> dict[str, Any]:
     # Time stamps may not be negative, and must still increase as float32.
     times = (motion.times - min(0.0, float(motion.times[0]))).astype(np.float32)
     if len(times) > 1 and not (np.diff(times) > 0).all():
         times = (motion.times - motion.times[0]).astype(np.float32)
-    clock = buffer.add(times, "SCALAR", _FLOAT, bounds=True)
+    clock = buffer.add(times, "SCALAR", FLOAT, bounds=True)
     samplers, channels = [], []
 
     def animate(joint: int, what: str, values: NDArray[np.float32], kind: str) -> None:
-        output = buffer.add(values, kind, _FLOAT)
+        output = buffer.add(values, kind, FLOAT)
         samplers.append({"input": clock, "output": output, "interpolation": "LINEAR"})
         channels.append({"sampler": len(samplers) - 1, "target": {"node": joint, "path": what}})
 
@@ -158,7 +122,7 @@ def _octahedron(head: NDArray[np.float64], tail: NDArray[np.float64]) -> NDArray
     return np.array(corners)
 
 
-def _mesh(buffer: _Buffer, motion: Motion, rest: NDArray[np.float64]) -> dict[str, Any]:
+def _mesh(buffer: Buffer, motion: Motion, rest: NDArray[np.float64]) -> dict[str, Any]:
     positions, joints, colours = [], [], []
     for joint, name, head, tail in _bones(motion, rest):
         corners = _octahedron(head, tail)
@@ -172,26 +136,11 @@ def _mesh(buffer: _Buffer, motion: Motion, rest: NDArray[np.float64]) -> dict[st
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     weights = np.tile(np.array([1, 0, 0, 0], np.float32), (len(corners), 1))
     attributes = {
-        "POSITION": buffer.add(corners.astype(np.float32), "VEC3", _FLOAT, bounds=True),
-        "NORMAL": buffer.add(np.repeat(normals, 3, axis=0).astype(np.float32), "VEC3", _FLOAT),
-        "COLOR_0": buffer.add(np.concatenate(colours).astype(np.uint8), "VEC4", _UBYTE, normalized=True),
-        "JOINTS_0": buffer.add(np.concatenate(joints).astype(np.uint8), "VEC4", _UBYTE),
-        "WEIGHTS_0": buffer.add(weights, "VEC4", _FLOAT),
+        "POSITION": buffer.add(corners.astype(np.float32), "VEC3", FLOAT, bounds=True),
+        "NORMAL": buffer.add(np.repeat(normals, 3, axis=0).astype(np.float32), "VEC3", FLOAT),
+        "COLOR_0": buffer.add(np.concatenate(colours).astype(np.uint8), "VEC4", UBYTE, normalized=True),
+        "JOINTS_0": buffer.add(np.concatenate(joints).astype(np.uint8), "VEC4", UBYTE),
+        "WEIGHTS_0": buffer.add(weights, "VEC4", FLOAT),
     }
-    indices = buffer.add(np.arange(len(corners), dtype=np.uint16), "SCALAR", _USHORT)
+    indices = buffer.add(np.arange(len(corners), dtype=np.uint16), "SCALAR", USHORT)
     return {"name": "figure", "primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}
-
-
-def _binary(asset: dict[str, Any], buffer: _Buffer) -> bytes:
-    blob = bytes(buffer.blob) + b"\0" * (-len(buffer.blob) % 4)
-    page = json.dumps(asset | {"buffers": [{"byteLength": len(blob)}]}, separators=(",", ":")).encode()
-    page += b" " * (-len(page) % 4)
-    length = 12 + 8 + len(page) + 8 + len(blob)
-    header = struct.pack("<4sII", b"glTF", 2, length)
-    chunks = ((b"JSON", page), (b"BIN\0", blob))
-    return header + b"".join(struct.pack("<I4s", len(data), kind) + data for kind, data in chunks)
-
-
-def _text(asset: dict[str, Any], buffer: _Buffer) -> bytes:
-    uri = "data:application/octet-stream;base64," + base64.b64encode(buffer.blob).decode()
-    return json.dumps(asset | {"buffers": [{"byteLength": len(buffer.blob), "uri": uri}]}, indent=1).encode()

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class Rig:
             itself. The parents in a plain skeleton; in a control rig what its constraints make of them.
         deform: (B,) whether a bone moves the mesh. All true where nothing is known.
         warnings: what was odd about the rig, one line each.
+        origin: what the reader of a file keeps to write movement back into the same kind of file; None for none.
 
     Raises:
         ValueError: shapes or names disagree, or a parent comes after its child.
@@ -48,6 +50,7 @@ class Rig:
     followed: tuple[int, ...] = ()
     deform: NDArray[np.bool_] | None = None
     warnings: tuple[str, ...] = ()
+    origin: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         count = len(self.names)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
+from posecore.motion import continuous
 from posecore.retargeting.rig import Rig
 
 __all__ = ["RigMotion"]
@@ -87,6 +88,27 @@ class RigMotion:
         placement = self.rig.placement
         heads: NDArray[np.float64] = self.pose[..., :3, 3] @ placement[:3, :3].T + placement[:3, 3]
         return heads
+
+    def resample(self, rate: float) -> RigMotion:
+        """The same movement at an even ``rate`` (1/s): slerp for rotations, linear for locations.
+
+        Raises:
+            ValueError: ``rate`` is not positive.
+        """
+        if not rate > 0:
+            raise ValueError(f"rate must be positive, got {rate}")
+        if len(self) < 2:
+            return self
+        count = int(np.floor((self.times[-1] - self.times[0]) * rate + 1e-6)) + 1
+        times = np.minimum(self.times[0] + np.arange(count) / rate, self.times[-1])
+        rotations = np.zeros((count, len(self.bones), 4))
+        for k in range(len(self.bones)):
+            rotations[:, k] = Slerp(self.times, Rotation.from_quat(self.rotations[:, k]))(times).as_quat()
+        locations = {
+            bone: np.stack([np.interp(times, self.times, axis) for axis in path.T], axis=1).astype(np.float32)
+            for bone, path in self.locations.items()
+        }
+        return replace(self, times=times, rotations=continuous(rotations).astype(np.float32), locations=locations)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write by suffix: ``.bvh``, or ``.glb``/``.gltf``.
