@@ -30,6 +30,7 @@ _SHARED = ("posecore", "numpy", "scipy", "onnxruntime", "av", "PIL", "ai_edge_li
 # Settings of this process's Python that would break, or be inherited by mistake in, another one.
 _UNWANTED = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
 _WINDOWS = os.name == "nt"
+_NAME = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 # Longest line of the worker's error output that is kept.
 _LINE = 2000
 
@@ -42,17 +43,16 @@ def find_python() -> str:
     Raises:
         FileNotFoundError: there is none (the message says what to do).
     """
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     if _is_python(sys.executable):
         return sys.executable
     for prefix in dict.fromkeys((sys.prefix, sys.exec_prefix, sys.base_prefix)):
-        found = _python_below(Path(prefix), version)
+        found = _python_below(Path(prefix))
         if found:
             return found
     base = getattr(sys, "_base_executable", None)
-    found = base if _is_python(base) else shutil.which(version)
+    found = base if _is_python(base) else shutil.which(_NAME)
     if not found:
-        raise FileNotFoundError(f"no {version} found beside Blender; choose a Python in the add-on's preferences")
+        raise FileNotFoundError(f"no {_NAME} found beside Blender; choose a Python in the add-on's preferences")
     return found
 
 
@@ -64,7 +64,7 @@ def python_at(place: str) -> str:
     """
     path = Path(os.path.expanduser(place.strip().strip('"')))
     if path.is_dir():
-        found = _python_below(path, "python3")
+        found = _python_below(path)
         if found is None:
             raise FileNotFoundError(f"{path}: no Python in this folder; choose the interpreter itself")
         return found
@@ -80,9 +80,9 @@ def _is_python(path: str | None) -> bool:
     return bool(path) and Path(path).is_file() and Path(path).stem.lower().startswith(("python", "pypy"))
 
 
-def _python_below(prefix: Path, name: str) -> str | None:
+def _python_below(prefix: Path) -> str | None:
     for folder in (prefix / "bin", prefix / "Scripts", prefix):
-        for candidate in (name, "python3", "python"):
+        for candidate in (_NAME, "python3", "python"):
             path = folder / (f"{candidate}.exe" if _WINDOWS else candidate)
             if path.is_file():
                 return str(path)
@@ -326,7 +326,7 @@ _SIGNALS = {
 
 def describe_end(code: int) -> tuple[str, str | None]:
     """(words, name of the signal) for an exit code: negative is a signal, large is Windows' NTSTATUS."""
-    if code < 0:
+    if -256 < code < 0:
         try:
             name = signal.Signals(-code).name
         except ValueError:

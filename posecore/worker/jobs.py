@@ -24,6 +24,7 @@ class Job:
     Attributes:
         cancel: set when the job is to stop.
         started: it is no longer waiting for its turn.
+        ended: its end is told, or is being told.
         worthwhile: there is something that a stop would keep, so it is worth waiting for.
     """
 
@@ -31,6 +32,7 @@ class Job:
         self.name, self.command, self.fields = name, command, dict(fields)
         self.cancel = threading.Event()
         self.started = False
+        self.ended = False
         self.worthwhile = False
         self.began = time.monotonic()
         self._channel = channel
@@ -39,7 +41,7 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """Whether its end has been told."""
+        """Whether its end has been told: nothing of it is to come."""
         return self._over.is_set()
 
     def wait(self, seconds: float) -> bool:
@@ -49,13 +51,14 @@ class Job:
     def say(self, event: str, **values: Any) -> None:
         """Tell something about the job, unless it has ended."""
         with self._lock:
-            if not self.over:
+            if not self.ended:
                 self._channel.emit(event, self.name, **values)
 
     def end(self, event: str, **values: Any) -> None:
         """Tell its end; the first one counts."""
         with self._lock:
-            if not self.over:
+            if not self.ended:
+                self.ended = True  # first: whoever reads of the end may use the name again
                 self._channel.emit(event, self.name, **values)
                 self._over.set()
 

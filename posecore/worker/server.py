@@ -20,7 +20,7 @@ from posecore.errors import Cancelled
 from posecore.worker import answers, capturing
 from posecore.worker.channel import Channel
 from posecore.worker.estimators import EstimatorCache
-from posecore.worker.jobs import Job, ProtocolError
+from posecore.worker.jobs import Job, ProtocolError, describe_error
 
 __all__ = ["Server"]
 
@@ -61,18 +61,20 @@ class Server:
         for line in self._channel.lines():
             try:
                 self._handle(line)
-            except ProtocolError as error:
-                self._channel.emit("error", None, message=str(error), kind="ProtocolError", exit_code=error.exit_code)
+            except Exception as error:  # whatever was sent, the next line may be a cancel
+                self._channel.emit("error", None, **describe_error(error))
         self._leave()
 
     def _handle(self, line: bytes) -> None:
         try:
             message = json.loads(line)
-            command, name = message.pop("command"), message.pop("id", None)
-        except (ValueError, AttributeError, KeyError, RecursionError) as error:
-            raise ProtocolError(
-                f'not a command: {line[:80]!r}; send one JSON object a line, {{"command": …, "id": …}}'
-            ) from error
+        except (ValueError, RecursionError):
+            message = None
+        command = message.pop("command", None) if isinstance(message, dict) else None
+        name = message.pop("id", None) if isinstance(message, dict) else None
+        if not isinstance(command, str) or not isinstance(name, str | None):
+            form = '{"command": TEXT, "id": TEXT or null, …}'
+            raise ProtocolError(f"not a command: {line[:80]!r}; send one JSON object a line, {form}")
         if command == "shutdown":
             self._leave()
         elif command == "cancel":
@@ -87,7 +89,7 @@ class Server:
             return
         with self._lock:
             self._unfinished = [other for other in self._unfinished if not other.over]
-            if job.name is not None and any(other.name == job.name for other in self._unfinished):
+            if job.name is not None and any(other.name == job.name and not other.ended for other in self._unfinished):
                 raise ProtocolError(f"there is a job {job.name!r} already")
             self._unfinished.append(job)
         (self._heavy if job.command in _HEAVY else self._light).put(job)

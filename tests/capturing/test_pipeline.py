@@ -91,6 +91,21 @@ def test_cancelling_keeps_what_was_done(walk, clips):
     assert not [t for t in threading.enumerate() if t.name.startswith("posecore-")]
 
 
+def test_a_frame_cut_short_by_the_cancel_is_left_out(walk, clips):
+    cancel = threading.Event()
+
+    class CutShort(clips.Estimator):
+        def _one(self, image, region):
+            if self.estimates >= 10:
+                cancel.set()
+                return super()._one(np.zeros_like(image), region)
+            return super()._one(image, region)
+
+    with pytest.raises(Cancelled) as error:
+        run(walk[0], clips, estimator=CutShort(), cancel=cancel)
+    assert 5 < len(error.value.partial) <= 10 and (error.value.partial.confidence > 0).all()
+
+
 def test_cancelling_before_anybody_was_seen(clips, tmp_path):
     path = clips.write(tmp_path / "late.mp4", [clips.blob(None)] * 10)
     cancel = threading.Event()
