@@ -116,7 +116,10 @@ def _sample(
                 rest = world @ np.array([armature.data.bones[name].matrix_local for name in names])
     finally:
         scene.frame_set(before[0], subframe=before[1])
-    return _Y_UP @ rest, _Y_UP @ posed
+    rest, posed = _Y_UP @ rest, _Y_UP @ posed
+    for matrices in (rest, posed):  # metres, whatever the scene calls one unit
+        matrices[..., :3, :] *= scene.unit_settings.scale_length
+    return rest, posed
 
 
 def _tails(armature: bpy.types.Object, names: list[str]) -> np.ndarray:

@@ -106,7 +106,7 @@ def test_a_list_with_its_own_options(commands, run, folder: Path, tmp_path: Path
 
 def test_a_list_that_makes_no_sense_is_refused_whole(commands, folder: Path, tmp_path: Path) -> None:
     lists = {
-        "not JSON": ("[{", 3),
+        "not a JSON list": ("[{", 3),
         "expected a JSON array": ('{"video": "a.mp4"}', 3),
         "the list is empty": ("[]", 3),
         "clip 2: unknown key 'speed'": ('["a.mp4", {"video": "b.mp4", "speed": 2}]', 2),
