@@ -1,0 +1,94 @@
+"""Files to animate: ``make_scenes.py SCENE EMPTY TWO_BONES``.
+
+The first holds Rigify's human (``rig``, with a body of simple shapes) and ``Plain``, a rig with plain names.
+"""
+
+import json
+import os
+import sys
+import traceback
+
+import bpy
+from mathutils import Vector
+
+PLAIN = {
+    "hips": ("", (0, 0, 0.95), (0, 0, 1.05)),
+    "spine": ("hips", (0, 0, 1.05), (0, 0, 1.25)),
+    "chest": ("spine", (0, 0, 1.25), (0, 0, 1.45)),
+    "neck": ("chest", (0, 0, 1.46), (0, 0, 1.55)),
+    "head": ("neck", (0, 0, 1.55), (0, 0, 1.75)),
+    "upper_arm.L": ("chest", (0.17, 0, 1.42), (0.44, 0.01, 1.42)),
+    "forearm.L": ("upper_arm.L", (0.44, 0.01, 1.42), (0.69, 0, 1.42)),
+    "hand.L": ("forearm.L", (0.69, 0, 1.42), (0.79, 0, 1.42)),
+    "thigh.L": ("hips", (0.09, 0, 0.92), (0.1, -0.01, 0.5)),
+    "shin.L": ("thigh.L", (0.1, -0.01, 0.5), (0.1, 0.02, 0.09)),
+    "foot.L": ("shin.L", (0.1, 0.02, 0.09), (0.1, -0.1, 0.02)),
+}
+
+
+def armature(name, bones):
+    """An armature from bone → (parent, head, tail); those that end in .L are mirrored."""
+    data = bpy.data.armatures.new(name)
+    made = bpy.data.objects.new(name, data)
+    bpy.context.scene.collection.objects.link(made)
+    bpy.context.view_layer.objects.active = made
+    bpy.ops.object.mode_set(mode="EDIT")
+    for bone, (parent, head, tail) in bones.items():
+        for side, flip in ((".L", 1), (".R", -1)) if bone.endswith(".L") else (("", 1),):
+            new = data.edit_bones.new(bone.replace(".L", side))
+            new.head, new.tail = Vector(head) * Vector((flip, 1, 1)), Vector(tail) * Vector((flip, 1, 1))
+            if parent:
+                new.parent = data.edit_bones[parent.replace(".L", side)]
+    bpy.ops.object.mode_set(mode="OBJECT")
+    return made
+
+
+def rigify():
+    """Rigify's human, with a capsule on every deforming bone so that the movement is seen."""
+    bpy.ops.preferences.addon_enable(module="rigify")
+    bpy.ops.object.armature_human_metarig_add()
+    metarig = bpy.context.object
+    bpy.ops.pose.rigify_generate()
+    rig = bpy.context.object
+    bpy.data.objects.remove(metarig)
+    material = bpy.data.materials.new("Clay")
+    material.diffuse_color = (0.75, 0.55, 0.4, 1)
+    for bone in [bone for bone in rig.data.bones if bone.use_deform and bone.length > 0.06]:
+        wide = min(0.24 * bone.length, 0.06)
+        bpy.ops.mesh.primitive_uv_sphere_add(segments=16, ring_count=10, radius=1)
+        shape = bpy.context.object
+        shape.name = f"Shape {bone.name}"
+        shape.data.materials.append(material)
+        bpy.ops.object.shade_smooth()
+        shape.parent, shape.parent_type, shape.parent_bone = rig, "BONE", bone.name
+        shape.matrix_parent_inverse.identity()
+        shape.location, shape.scale = (0, -bone.length / 2, 0), (wide, 0.58 * bone.length, wide)
+        shape.hide_select = True
+    return rig
+
+
+def main(scene_path, empty_path, tiny_path):
+    """Write the three files."""
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
+    bpy.context.scene.render.fps = 30
+    bpy.ops.wm.save_as_mainfile(filepath=empty_path)
+    armature("Tiny", {"one": ("", (0, 0, 0), (0, 0, 1)), "two": ("one", (0, 0, 1), (0, 0, 2))})
+    bpy.ops.wm.save_as_mainfile(filepath=tiny_path)
+    bpy.data.objects.remove(bpy.data.objects["Tiny"])
+    rig = rigify()
+    plain = armature("Plain", PLAIN)
+    plain.location.x = 2.0
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.wm.save_as_mainfile(filepath=scene_path)
+    return {"rigs": [f"{thing.name} ({len(thing.data.bones)} bones)" for thing in (rig, plain)]}
+
+
+code = 0
+try:
+    print("\n" + json.dumps(main(*sys.argv[sys.argv.index("--") + 1 :])), flush=True)
+except BaseException:
+    traceback.print_exc()
+    code = 3
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(code)
