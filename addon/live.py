@@ -80,8 +80,7 @@ def warm_up() -> None:
 
 def source_changed(scene: bpy.types.Scene) -> None:
     """Another source was chosen: look into it, forget what was known of the last one."""
-    known = state.clip(scene)
-    fresh = state.Clip(source=settings.source_path(scene), rig=known.rig, rig_of=known.rig_of)
+    fresh = state.Clip(source=settings.source_path(scene), target_error=state.clip(scene).target_error)
     store.clips[state.key_of(scene)] = fresh
     scene.posecore.capture.takes = ""
     if not fresh.source:
@@ -203,7 +202,11 @@ def request(scene: bpy.types.Scene) -> None:
         return
     clip.solve_error = ""
     key_of_scene = state.key_of(scene)
-    work = _work(scene, clip, key)
+    try:
+        work = _work(scene, clip, key)
+    except PosecoreError as error:  # the rig that it was applied to cannot be used any more
+        clip.solve_error = one_line(error)
+        return
     if not threaded():
         from .tasks import Outcome
 
@@ -259,22 +262,21 @@ def _apply_key(scene: bpy.types.Scene, key: Any) -> Any:
     return key, scene.posecore.target.mapping, settings.retarget_settings(scene), settings.apply_options(scene)
 
 
-def _placed(armature: bpy.types.Object) -> tuple[float, ...]:
-    return tuple(value for row in armature.matrix_world for value in row)
+def _read_for(scene: bpy.types.Scene, armature: bpy.types.Object) -> Any:
+    return tuple(value for row in armature.matrix_world for value in row), scene.posecore.target.mapping
 
 
 def _still_applied(scene: bpy.types.Scene, clip: state.Clip) -> state.Applied | None:
-    """What was applied last, if the armature still plays it; read anew if the armature was moved."""
+    """What was applied last, if the armature still plays it; its rig read anew if need be."""
     applied, armature = clip.applied, scene.posecore.target.armature
     if applied is None or armature is None or armature.name_full != applied.armature:
         return None
     action = armature.animation_data.action if armature.animation_data else None
     if action is None or action.name_full != applied.action or armature.mode == "EDIT":
         return None
-    if applied.placed != _placed(armature):
-        from .bridge.rigs import read_rig
-
-        applied.rig, applied.placed = read_rig(armature), _placed(armature)
+    mapping, read_for = settings.mapping_of(scene), _read_for(scene, armature)
+    if mapping is not None and applied.read_for != read_for:
+        applied.rig, applied.read_for = workflow.read_target(armature, mapping), read_for
     return applied
 
 
@@ -283,11 +285,10 @@ def _write_planned(scene: bpy.types.Scene, clip: state.Clip) -> None:
     if clip.planned is None:
         return
     (planned, key), clip.planned = clip.planned, None
-    applied = _still_applied(scene, clip)
-    if applied is None:
-        return
     try:
-        write(scene, clip, planned, applied, key, again=True)
+        applied = _still_applied(scene, clip)
+        if applied is not None:
+            write(scene, clip, planned, applied, key, again=True)
     except Exception as error:  # from a timer: there is no operator to report it
         clip.solve_error = one_line(error)
 
@@ -336,7 +337,7 @@ def apply_now(scene: bpy.types.Scene) -> state.Report:
         raise PosecoreError("no armature chosen; choose one under Target")
     rig, mapping = targets.rig_and_mapping(scene)
     planned = workflow.plan_retarget(motion, rig, mapping, settings.retarget_settings(scene))
-    applied = state.Applied(armature.name_full, "", rig, _placed(armature))
+    applied = state.Applied(armature.name_full, "", rig, _read_for(scene, armature))
     write(scene, clip, planned, applied, _apply_key(scene, clip.motion_key))
     assert clip.report is not None
     return clip.report

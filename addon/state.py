@@ -53,14 +53,15 @@ class Applied:
     """What the last Apply wrote, so that sliders can write it anew.
 
     Attributes:
-        placed: the armature's matrix in the world then; the rig is read anew when it was moved since.
+        rig: as :func:`.workflow.read_target` gave it.
+        read_for: the armature's place and the mapping then; the rig is read anew when they have changed since.
         key: of everything that it was made from; another key means that it is out of date.
     """
 
     armature: str
     action: str
     rig: Rig
-    placed: tuple[float, ...]
+    read_for: Any
     key: Any = None
 
 
@@ -83,7 +84,6 @@ class Clip:
         takes: one file a person; for a source that holds a finished movement, empty.
         motion: solved, for ``motion_key``; None until then.
         message, message_icon: one line under the Analyse button.
-        rig, rig_of: the target as last read, and the name of its object.
         planned: a movement of the rig that waits for the mouse to rest, with its key.
         changed_at: when a setting was last touched (``time.monotonic``).
     """
@@ -99,8 +99,6 @@ class Clip:
     motion_key: Any = None
     solve_error: str = ""
     solve_seconds: float = 0.0
-    rig: Rig | None = None
-    rig_of: str = ""
     target_error: str = ""
     applied: Applied | None = None
     report: Report | None = None

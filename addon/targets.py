@@ -41,13 +41,12 @@ def map_scene(scene: bpy.types.Scene) -> Mapping:
     """
     from posecore.errors import PosecoreError
 
-    target, clip = scene.posecore.target, state.clip(scene)
+    target = scene.posecore.target
     armature = target.armature
     clear(scene)
     if armature is None:
         raise PosecoreError("no armature chosen; choose one under Target")
-    clip.rig, mapping = workflow.map_target(armature, _preset(target.preset))
-    clip.rig_of, clip.target_error = armature.name_full, ""
+    _, mapping = workflow.find_mapping(armature, _preset(target.preset))
     keep(scene, mapping)
     return mapping
 
@@ -61,7 +60,7 @@ def clear(scene: bpy.types.Scene) -> None:
     target, clip = scene.posecore.target, state.clip(scene)
     target.mapping = ""
     target.bones.clear()
-    clip.rig, clip.rig_of, clip.target_error = None, "", ""
+    clip.target_error = ""
 
 
 def keep(scene: bpy.types.Scene, mapping: Mapping) -> None:
@@ -106,24 +105,8 @@ def rig_and_mapping(scene: bpy.types.Scene) -> tuple[Rig, Mapping]:
     Raises:
         PosecoreError: no armature, one that cannot be used, or a mapping that names bones which are gone.
     """
-    from posecore.errors import PosecoreError
-
-    from .bridge.rigs import read_rig
-
-    armature = scene.posecore.target.armature
-    clip = state.clip(scene)
-    mapping = settings.mapping_of(scene)
-    if mapping is None:
-        mapping = map_scene(scene)
-        assert clip.rig is not None
-        return clip.rig, mapping
-    rig = read_rig(armature)
-    if gone := mapping.missing(rig):
-        raise PosecoreError(
-            f"{armature.name} has no bones {', '.join(gone[:3])} any more; press Map Bones to map it anew"
-        )
-    clip.rig, clip.rig_of = rig, armature.name_full
-    return rig, mapping
+    mapping = settings.mapping_of(scene) or map_scene(scene)
+    return workflow.read_target(scene.posecore.target.armature, mapping), mapping
 
 
 def make_new(scene: bpy.types.Scene, motion: Motion) -> bpy.types.Object:

@@ -32,11 +32,15 @@ __all__ = [
     "analyse",
     "apply",
     "apply_rig_motion",
+    "find_mapping",
     "load_motion",
     "load_movement",
     "map_target",
     "new_target",
     "plan_retarget",
+    "preset_switches",
+    "read_take",
+    "read_target",
     "solve_take",
 ]
 
@@ -212,10 +216,10 @@ def load_movement(path: str | Path, settings: SolveSettings | None = None) -> Mo
     return Movement(motion, take_path, tuple(map(str, motion.notes.get("warnings", ()))))
 
 
-def map_target(
+def find_mapping(
     armature: bpy.types.Object, preset: Any = "auto", choices: MappingType[str, str] | None = None
 ) -> tuple[Rig, Mapping]:
-    """Read an armature and find out which bone plays which role.
+    """Find out which bone plays which role; quick, but see :func:`read_target` for a rig to retarget to.
 
     Args:
         preset: ``"auto"``, a preset's name, a ``Preset``, or None for names and places alone.
@@ -239,6 +243,30 @@ def map_target(
     except KeyError as error:
         raise PosecoreError(f"{armature.name}: {error.args[0] if error.args else error}") from error
     return rig, mapping
+
+
+def read_target(armature: bpy.types.Object, mapping: Mapping) -> Rig:
+    """The rig as it behaves while the mapped bones are keyed: what its constraints make of a control rig is tried out.
+
+    Raises:
+        PosecoreError: not an armature, or it lacks bones that the mapping names.
+    """
+    from posecore.errors import PosecoreError
+
+    from .bridge.rigs import read_rig
+
+    rig = read_rig(armature)
+    if gone := mapping.missing(rig):
+        raise PosecoreError(f"{armature.name} has no bones {', '.join(gone[:3])} any more; press Map Bones to map anew")
+    return read_rig(armature, mapping, preset_switches(mapping, rig))
+
+
+def map_target(
+    armature: bpy.types.Object, preset: Any = "auto", choices: MappingType[str, str] | None = None
+) -> tuple[Rig, Mapping]:
+    """:func:`find_mapping`, then :func:`read_target`: all that :func:`apply` needs of a rig. The same errors."""
+    _, mapping = find_mapping(armature, preset, choices)
+    return read_target(armature, mapping), mapping
 
 
 def _preset_for(rig: Rig, preset: Any) -> Any:
@@ -284,17 +312,15 @@ def apply(
     Args:
         mapping: None maps it automatically.
         scene: None takes the current one.
-        rig: as :func:`map_target` gave it; None reads the armature.
+        rig: as :func:`map_target` or :func:`read_target` gave it; None reads the armature.
 
     Raises:
         PosecoreError: the armature, its mapping or its action cannot be used; nothing was changed then.
     """
-    from .bridge.rigs import read_rig
-
     if mapping is None:
         rig, mapping = map_target(armature)
     elif rig is None:
-        rig = read_rig(armature)
+        rig = read_target(armature, mapping)
     rig_motion = plan_retarget(motion, rig, mapping, settings)
     return apply_rig_motion(rig_motion, armature, options or ApplyOptions(), preset_switches(mapping, rig), scene)
 
