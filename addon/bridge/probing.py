@@ -110,13 +110,14 @@ class _Probe:
         moved = np.stack([np.eye(4), *(motions[number] for number in self.numbers)])
         followed, partly = list(self.rig.parents), set()
         self.unknown: set[int] = set()
+        limit = _MOVE * self.size
         for bone, parent in enumerate(self.rig.parents):
             turned_by = np.abs(_turn(before[bone]) - _turn(moved)).max((1, 2))
             head = self.rest[bone, :3, 3]
             places = moved[:, :3, :3] @ head + moved[:, :3, 3]
             moved_by = np.linalg.norm(places - (before[bone, :3, :3] @ head + before[bone, :3, 3]), axis=1)
             same = [
-                (moved_by[k] > _MOVE * self.size, turned_by[k], other)
+                (moved_by[k] > limit, turned_by[k], other)
                 for k, other in enumerate(candidates)
                 if other != bone and turned_by[k] < _TURN
             ]
@@ -126,22 +127,25 @@ class _Probe:
                     partly.add(bone)
             elif parent < 0 or np.abs(before[bone] - motions[parent]).max() > _TURN:
                 self.unknown.add(bone)
+                # A bone that spreads a limb's twist lies on the limb all the same.
+                near = [(turned_by[k], c) for k, c in enumerate(candidates) if c != bone and moved_by[k] < limit]
+                followed[bone] = min(near)[1] if near else parent
         self.motions = motions
         return _without_circles(followed, self.rig.parents), partly
 
     def complaints(self, followed: list[int], partly: set[int]) -> list[str]:
         """One line for every control whose keys would not be seen as they are."""
-        lines = []
-        deform = self.rig.deform
-        assert deform is not None
+        lines, silent = [], []
         for name, number in zip(self.controls, self.numbers, strict=True):
             if self._hangs_on_unknown(number, followed):
                 lines.append(self._why_unknown(name, number))
             elif not self._moves_the_figure(name, number, followed):
-                lines.append(
-                    f"turning {name} moves no deforming bone: its keys would not be seen; is the limb on IK, or another"
-                    " bone meant?"
-                )
+                silent.append(name)
+        if silent:
+            lines.append(
+                f"turning {', '.join(silent[:3])}{f' and {len(silent) - 3} more' if len(silent) > 3 else ''} moves no"
+                " deforming bone, so that keys there are not seen: are those limbs on IK, or are other bones meant?"
+            )
         return lines
 
     def _hangs_on_unknown(self, number: int, followed: list[int]) -> bool:
