@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from posecore.errors import PosecoreError as PosecoreError
     from posecore.errors import SourceError as SourceError
     from posecore.motion import Motion as Motion
+    from posecore.retargeting import Mapping as Mapping
+    from posecore.retargeting import RetargetSettings as RetargetSettings
+    from posecore.retargeting import Rig as Rig
+    from posecore.retargeting import RigMotion as RigMotion
+    from posecore.retargeting import retarget as retarget
     from posecore.solving import SolveSettings as SolveSettings
     from posecore.solving import solve as solve
     from posecore.takes import Camera as Camera
@@ -32,16 +37,21 @@ if TYPE_CHECKING:
 _HOME = {
     "Camera": "posecore.takes",
     "Cancelled": "posecore.errors",
+    "Mapping": "posecore.retargeting",
     "Motion": "posecore.motion",
     "NoPersonError": "posecore.errors",
     "OutputError": "posecore.errors",
     "Pose": "posecore.capturing.estimators",
     "PosecoreError": "posecore.errors",
+    "RetargetSettings": "posecore.retargeting",
+    "Rig": "posecore.retargeting",
+    "RigMotion": "posecore.retargeting",
     "SolveSettings": "posecore.solving",
     "SourceError": "posecore.errors",
     "Take": "posecore.takes",
     "capture": "posecore.capturing",
     "load_estimator": "posecore.capturing",
+    "retarget": "posecore.retargeting",
     "solve": "posecore.solving",
 }
 _MODULES = ("errors", "skeletons")
@@ -49,11 +59,15 @@ _MODULES = ("errors", "skeletons")
 __all__ = [
     "Camera",
     "Cancelled",
+    "Mapping",
     "Motion",
     "NoPersonError",
     "OutputError",
     "Pose",
     "PosecoreError",
+    "RetargetSettings",
+    "Rig",
+    "RigMotion",
     "SolveSettings",
     "SourceError",
     "Take",
@@ -61,6 +75,7 @@ __all__ = [
     "capture",
     "errors",
     "load_estimator",
+    "retarget",
     "skeletons",
     "solve",
 ]
