@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from posecore.retargeting import Mapping
 
     from .arguments import AnimateOptions
+    from .bridge.actions import ApplyReport
     from .console import Console
     from .worker_client import WorkerClient
 
@@ -117,7 +118,7 @@ def check(options: AnimateOptions) -> list[bpy.types.Object]:
         return []
     armatures = _armatures(options)
     for armature in armatures:
-        _map(armature, options)
+        _mapping(armature, options)
     return armatures
 
 
@@ -140,13 +141,13 @@ def _armatures(options: AnimateOptions) -> list[bpy.types.Object]:
     return [there[name] for name in options.rig]
 
 
-def _map(armature: bpy.types.Object, options: AnimateOptions) -> tuple[Any, Mapping]:
-    rig, mapping = workflow.map_target(armature, options.preset, dict(options.map))
+def _mapping(armature: bpy.types.Object, options: AnimateOptions) -> Mapping:
+    _, mapping = workflow.find_mapping(armature, options.preset, dict(options.map))
     lacking = [line.role for line in mapping.coverage() if line.state == "required"]
     if lacking:
         example = f"--map {lacking[0]}=BONE"
         raise PosecoreError(f"{armature.name}: no bone found for {', '.join(lacking)}; name them as in {example}")
-    return rig, mapping
+    return mapping
 
 
 # -- the work
@@ -229,25 +230,28 @@ def _put_on(
         warn(f"{len(motions)} people were found for {len(armatures)} rigs; nothing was changed on {idle}")
     done = []
     for motion, armature in zip(motions, armatures, strict=False):
-        rig, mapping = _map(armature, options)
-        for text in mapping.warnings:
-            warn(f"{armature.name}: {text}")
-        report = workflow.apply(motion, armature, mapping, options.retarget, options.apply, scene, rig)
-        for text in report.warnings:
+        mapping = _mapping(armature, options)
+        rig = workflow.read_target(armature, mapping)
+        planned = workflow.plan_retarget(motion, rig, mapping, options.retarget)
+        switches = workflow.preset_switches(mapping, rig)
+        report = workflow.apply_rig_motion(planned, armature, options.apply, switches, scene)
+        told = [*mapping.warnings, *rig.warnings, *planned.notes.get("warnings", []), *report.warnings]
+        for text in dict.fromkeys(told):
             warn(text)
         outcome.rigs.append(_rig_facts(armature, mapping, report))
         done.append(armature)
     return done
 
 
-def _rig_facts(armature: bpy.types.Object, mapping: Mapping, report: Any) -> dict[str, Any]:
+def _rig_facts(armature: bpy.types.Object, mapping: Mapping, report: ApplyReport) -> dict[str, Any]:
     lines = mapping.coverage()
-    action = armature.animation_data.action
     return {
         "rig": armature.name,
         "preset": mapping.preset,
-        "action": action.name,
-        "frames": [round(float(value), 3) for value in action.frame_range],
+        "action": report.action,
+        "frames": [round(report.first, 3), round(report.last, 3)],
+        "keys": report.keys,
+        "stashed": report.stashed,
         "mapped": sum(line.state in ("mapped", "doubtful") for line in lines),
         "doubtful": [line.role for line in lines if line.state == "doubtful"],
         "unmapped": [line.role for line in lines if line.state == "unmapped"],

@@ -51,7 +51,7 @@ def test_a_folder_is_done_reported_and_not_done_twice(commands, folder: Path, tm
     assert not told["ok"] and told["counts"] == {"skipped": 2, "failed": 1}
     walk, broken, truth = told["clips"]
     assert [clip["name"] for clip in told["clips"]] == ["a_walk", "b_broken", "c_truth"]
-    assert walk["estimator"] == "sapnet" and walk["rigs"][0]["rig"] == "Hero" and walk["people"] == 1
+    assert walk["estimator"].startswith("sapnet") and walk["rigs"][0]["rig"] == "Hero" and walk["people"] == 1
     assert broken["error"]["exit_code"] == 3 and broken["outputs"] == []
     assert truth["outputs"] == [str(out / "c_truth.blend"), str(out / "c_truth.bvh")]
     assert all(Path(path).is_file() for clip in (walk, truth) for path in clip["outputs"])

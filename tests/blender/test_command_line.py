@@ -103,7 +103,7 @@ def test_a_video_onto_a_rig_in_every_format(commands, run, tmp_path: Path) -> No
     )
     assert said.code == 0, said.stderr
     told = json.loads(report.read_text(encoding="utf-8"))
-    assert told["ok"] and told["error"] is None and told["estimator"] == "sapnet" and told["people"] == 1
+    assert told["ok"] and told["error"] is None and told["estimator"].startswith("sapnet") and told["people"] == 1
     assert told["outputs"] == [str(path) for path in outputs] and all(path.is_file() for path in outputs)
     (rig,) = told["rigs"]
     assert rig["rig"] == "Hero" and rig["action"] == "go" and rig["frames"][0] == 11 and rig["mapped"] >= 18
