@@ -272,7 +272,7 @@ def _still_applied(scene: bpy.types.Scene, clip: state.Clip) -> state.Applied | 
     if applied is None or armature is None or armature.name_full != applied.armature:
         return None
     action = armature.animation_data.action if armature.animation_data else None
-    if action is None or action.name_full != applied.action or armature.mode == "EDIT":
+    if action is None or action.name != applied.action or armature.mode == "EDIT":
         return None
     mapping, read_for = settings.mapping_of(scene), _read_for(scene, armature)
     if mapping is not None and applied.read_for != read_for:
@@ -306,14 +306,12 @@ def write(
 
     armature = scene.posecore.target.armature
     mapping = settings.mapping_of(scene)
-    changes = {"action_name": applied.action, "stash": False} if again else {}
-    options = settings.apply_options(scene, **changes)
+    options = settings.apply_options(scene, **({"action_name": applied.asked} if again else {}))
     switches = workflow.preset_switches(mapping, applied.rig) if mapping is not None else ()
     result = workflow.apply_rig_motion(planned, armature, options, switches, scene)
-    applied.action = result.action if isinstance(result.action, str) else result.action.name_full
-    applied.key = key
+    applied.action, applied.asked, applied.key = result.action, options.action_name, key
     clip.applied = applied
-    clip.report = reports.after_apply(scene, clip, planned, result, mapping)
+    clip.report = reports.after_apply(clip, planned, result, mapping)
 
 
 def apply_now(scene: bpy.types.Scene) -> state.Report:
@@ -337,7 +335,7 @@ def apply_now(scene: bpy.types.Scene) -> state.Report:
         raise PosecoreError("no armature chosen; choose one under Target")
     rig, mapping = targets.rig_and_mapping(scene)
     planned = workflow.plan_retarget(motion, rig, mapping, settings.retarget_settings(scene))
-    applied = state.Applied(armature.name_full, "", rig, _read_for(scene, armature))
+    applied = state.Applied(armature.name_full, "", "", rig, _read_for(scene, armature))
     write(scene, clip, planned, applied, _apply_key(scene, clip.motion_key))
     assert clip.report is not None
     return clip.report

@@ -101,7 +101,8 @@ class POSECORE_PT_capture(_MocapPanel, bpy.types.Panel):
         column = layout.column()
         column.enabled = store.job is None
         column.prop(values, "estimator")
-        column.prop(values, "people")
+        if "all" in (store.hello.get("people") or ()):  # where the worker can follow more than one
+            column.prop(values, "people")
         if kind == "images":
             column.prop(values, "image_rate")
         column.prop(values, "use_range")

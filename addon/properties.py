@@ -239,7 +239,11 @@ class PosecoreApply(bpy.types.PropertyGroup):
         ],
         update=_changed,
     )
-    action_name: StringProperty(name="Action", description="Name of the new action; empty takes the armature's name")
+    action_name: StringProperty(
+        name="Action",
+        description="Name of the new action; empty takes the armature's name. "
+        "Applying again under the same name writes over the last result",
+    )
     live: BoolProperty(
         name="Live Update",
         description="Write the keys anew when a setting is changed. Turn it off before you edit the keys by hand",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import state
 
@@ -13,24 +13,26 @@ if TYPE_CHECKING:
     from posecore import Motion
     from posecore.retargeting import Mapping, RigMotion
 
-__all__ = ["after_apply", "scene_frame", "worst_moment"]
+    from .bridge.actions import ApplyReport
+
+__all__ = ["after_apply", "scene_frame", "worst_line", "worst_moment"]
 
 
-def after_apply(
-    scene: bpy.types.Scene, clip: state.Clip, planned: RigMotion, result: Any, mapping: Mapping | None
-) -> state.Report:
+def after_apply(clip: state.Clip, planned: RigMotion, result: ApplyReport, mapping: Mapping | None) -> state.Report:
     """The report of an Apply."""
-    action = result.action if isinstance(result.action, str) else result.action.name
-    lines = [f"{len(planned)} poses keyed on {result.frames} frames"]
+    lines = [f"{result.frames} frames, {result.first:g} to {result.last:g}, {result.keys} keys"]
     if mapping is not None:
         coverage = mapping.coverage()
         mapped = sum(1 for line in coverage if line.bone)
         doubtful = sum(1 for line in coverage if line.state == "doubtful")
-        lines.append(f"{mapped} bones mapped, {len(coverage) - mapped} roles without a bone, {doubtful} doubtful")
+        line = f"{mapped} of {len(coverage)} parts of the body have a bone"
+        lines.append(line + (f", {doubtful} of them doubtful" if doubtful else ""))
     warnings = [*map(str, result.warnings), *map(str, planned.notes.get("warnings", ()))]
     if clip.motion is not None:
         warnings += map(str, clip.motion.notes.get("warnings", ()))
-    return state.Report(f"Applied as “{action}”", lines, list(dict.fromkeys(warnings)))
+    if result.stashed:
+        lines.append(f"“{result.stashed}” is kept in a muted NLA track")
+    return state.Report(f"Applied as “{result.action}”", lines, list(dict.fromkeys(warnings)))
 
 
 def worst_moment(motion: Motion) -> tuple[float, float]:
@@ -46,6 +48,14 @@ def worst_moment(motion: Motion) -> tuple[float, float]:
     smooth = np.convolve(mean, kernel, "same") / np.convolve(np.ones(len(mean)), kernel, "same")
     worst = int(np.argmin(smooth))
     return float(motion.times[worst] - motion.times[0]), float(mean[worst])
+
+
+def worst_line(motion: Motion, frame: int, confidence: float) -> str:
+    """What to say of the frame that was gone to."""
+    assert motion.confidence is not None
+    if float(motion.confidence.max() - motion.confidence.min()) < 1e-3:
+        return f"Frame {frame}: every frame of this movement is equally sure"
+    return f"Frame {frame}: confidence {confidence:.0%}, the lowest of the clip"
 
 
 def scene_frame(scene: bpy.types.Scene, seconds: float) -> int:

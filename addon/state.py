@@ -53,6 +53,7 @@ class Applied:
     """What the last Apply wrote, so that sliders can write it anew.
 
     Attributes:
+        asked: the action's name that was asked for; under it the bridge writes over its own keys.
         rig: as :func:`.workflow.read_target` gave it.
         read_for: the armature's place and the mapping then; the rig is read anew when they have changed since.
         key: of everything that it was made from; another key means that it is out of date.
@@ -60,6 +61,7 @@ class Applied:
 
     armature: str
     action: str
+    asked: str
     rig: Rig
     read_for: Any
     key: Any = None

@@ -112,7 +112,7 @@ def rig_and_mapping(scene: bpy.types.Scene) -> tuple[Rig, Mapping]:
 def make_new(scene: bpy.types.Scene, motion: Motion) -> bpy.types.Object:
     """Make a new SMPL-24 armature the target of the scene, mapped."""
     target = scene.posecore.target
-    armature = workflow.new_target(motion, scene.collection)
+    armature = workflow.new_target(motion, scene.collection, Path(state.clip(scene).source).stem or "Mocap")
     target.kind = "ARMATURE"
     target.armature = armature  # its update function maps
     return armature
@@ -190,6 +190,8 @@ def save_preset(scene: bpy.types.Scene, title: str) -> Path:
     name = re.sub(r"[^a-z0-9]+", "_", title.strip().lower()).strip("_")
     if mapping is None:
         raise PosecoreError("there is no mapping to keep; choose an armature first")
+    if lacking := [title_of(line.role) for line in mapping.coverage() if line.state == "required"]:
+        raise PosecoreError(f"choose a bone for {', '.join(lacking)} first; a preset must name it")
     if not name:
         raise PosecoreError("the preset needs a name with letters or digits in it")
     path = library.save(library.from_mapping(mapping, name[:64], title.strip()), paths.presets_folder())

@@ -271,14 +271,17 @@ def map_target(
 
 def _preset_for(rig: Rig, preset: Any) -> Any:
     """A user's own preset goes before a shipped one: it was saved because the automatic mapping would not do."""
-    from posecore.retargeting import presets
+    from posecore.retargeting import ROLES, presets
 
     if not isinstance(preset, str):
         return preset
     folder = _presets_folder()
     if preset != "auto":
         return presets.load(preset, folder)
-    own = [one for one in presets.listing(folder) if (folder / f"{one.name}.json").is_file()]
+    needed = {name for name, role in ROLES.items() if role.required}
+    own = [
+        one for one in presets.listing(folder) if (folder / f"{one.name}.json").is_file() and needed <= set(one.roles)
+    ]
     return presets.best(rig, own) or "auto"
 
 

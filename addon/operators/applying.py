@@ -46,7 +46,8 @@ class POSECORE_OT_apply(bpy.types.Operator):
             report = live.apply_now(context.scene)
             for text in report.warnings[:3]:
                 self.report({"WARNING"}, text)
-            more = f"; {len(report.warnings)} warnings" if report.warnings else ""
+            count = len(report.warnings)
+            more = f"; {count} warning{'s' if count != 1 else ''}" if count else ""
             return f"{report.title}: {report.lines[0]}{more}"
 
         return attempt(self, work)
@@ -70,10 +71,11 @@ class POSECORE_OT_go_to_worst(bpy.types.Operator):
         """See the class."""
 
         def work():
-            seconds, confidence = reports.worst_moment(state.clip(context.scene).motion)
+            motion = state.clip(context.scene).motion
+            seconds, confidence = reports.worst_moment(motion)
             frame = reports.scene_frame(context.scene, seconds)
             context.scene.frame_set(frame)
-            return f"Frame {frame}: confidence {confidence:.0%}, the lowest of the clip"
+            return reports.worst_line(motion, frame, confidence)
 
         return attempt(self, work)
 
