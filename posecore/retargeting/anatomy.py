@@ -49,7 +49,7 @@ def leg_cost(before: float, apart: float, thigh: float, shin: float, after: floa
     cost += _off(apart / thigh, 0.22, 0.6)
     if after is None:
         return cost + 1.5
-    cost += _off(after / shin, 0.45, 0.5)
+    cost += min(_off(after / shin, 0.45, 0.5), 1.5)
     return cost + (1.0 * max(bend - 0.5, 0.0) if bend is not None else 0.3)
 
 
@@ -68,8 +68,8 @@ def arm_cost(before: float, apart: float, upper: float, fore: float, after: floa
         return 1e3
     cost = _off(fore / upper, 0.9, 0.18) + _over(before / upper, 1.0, 0.3)
     cost += _off(apart / upper, 0.6, 0.45)
-    cost += 1.5 if after is None else _off(after / fore, 0.5, 0.55)
-    return cost - (1.0 if fingers >= 3 else 0.0)
+    cost += 1.5 if after is None else min(_off(after / fore, 0.5, 0.55), 1.2)
+    return cost - (1.0 if fingers >= 3 else 0.7 if fingers == 2 else 0.0)
 
 
 def body_cost(leg: float, arm: float, trunk: float, hips: float, shoulders: float) -> float:
@@ -166,6 +166,11 @@ def facing(at: Points, face: NDArray[np.float64] | None = None) -> Facing | None
     across = _unit(across - up * (across @ up))
     forward = np.cross(across, up)  # if what is called left is left
     evidence = 0.0
+
+    def share(vector: NDArray[np.float64], size: float) -> float:
+        """How far forward something lies, in [-1, 1]."""
+        return max(-1.0, min(1.0, float(vector @ forward) / size))
+
     for side in ("left", "right"):
         hip, knee = at[f"{side}UpperLeg"], at[f"{side}LowerLeg"]
         size = max(float(np.linalg.norm(knee - hip)), 1e-9)
@@ -173,18 +178,18 @@ def facing(at: Points, face: NDArray[np.float64] | None = None) -> Facing | None
         if foot is None:
             continue
         line = foot - hip
-        bent = (knee - hip) - line * ((knee - hip) @ line) / max(line @ line, 1e-12)
-        evidence += 0.5 * np.clip(bent @ forward / size / 0.08, -1, 1)
+        bent = (knee - hip) - line * ((knee - hip) @ line) / max(float(line @ line), 1e-12)
+        evidence += 0.5 * share(bent, 0.08 * size)
         if f"{side}Toes" in at:
-            evidence += 1.5 * np.clip((at[f"{side}Toes"] - foot) @ forward / size / 0.15, -1, 1)
+            evidence += 1.5 * share(at[f"{side}Toes"] - foot, 0.15 * size)
         elbow, hand = at[f"{side}LowerArm"], at.get(f"{side}Hand")
         if hand is not None:
             shoulder = at[f"{side}UpperArm"]
             line = hand - shoulder
-            bent = (elbow - shoulder) - line * ((elbow - shoulder) @ line) / max(line @ line, 1e-12)
-            evidence -= 0.5 * np.clip(bent @ forward / size / 0.08, -1, 1)
+            bent = (elbow - shoulder) - line * ((elbow - shoulder) @ line) / max(float(line @ line), 1e-12)
+            evidence -= 0.5 * share(bent, 0.08 * size)
     if face is not None:
-        evidence += 1.0 * np.clip(face @ forward / max(trunk, 1e-9) / 0.06, -1, 1)
+        evidence += share(face, 0.06 * max(trunk, 1e-9))
     if abs(evidence) < 0.3:  # nothing in the body tells: the world's own rule, a person at rest looks along +Z
         evidence += 0.3 * float(np.sign(forward[2])) * abs(forward[2])
     swapped = bool(evidence < 0)

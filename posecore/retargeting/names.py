@@ -11,8 +11,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from posecore.retargeting.roles import ROLES
+
+_V = TypeVar("_V")
 
 __all__ = ["BoneName", "parse", "parse_all", "score"]
 
@@ -33,6 +36,15 @@ class BoneName:
     words: tuple[str, ...]
     numbers: tuple[int, ...] = ()
     helper: bool = False
+
+
+def _split(words: str) -> list[str]:
+    return words.split()
+
+
+def _each(words: str, value: _V) -> dict[str, _V]:
+    """The same value for each of some words."""
+    return dict.fromkeys(_split(words), value)
 
 
 _JAPANESE = {
@@ -66,76 +78,108 @@ _JAPANESE = {
     "右": " right ",
 }
 _SIDES = {
-    **dict.fromkeys("l left lt lft links linke linker izq izquierda izquierdo gauche sinistra sinistro".split(), "left"),
-    **dict.fromkeys("r right rt rgt rechts rechte rechter der derecha derecho droite droit destra".split(), "right"),
+    **_each("l left lt lft links linke linker izq izquierda izquierdo gauche sinistra sinistro", "left"),
+    **_each("r right rt rgt rechts rechte rechter der derecha derecho droite droit destra", "right"),
 }
 #: Words that say who made a bone or what it is technically, not where it is.
 _NOISE = frozenset(
-    "def org bip biped bn jnt joint joints bone bones cc base mixamorig valve valvebiped j c x m b skel skeleton sk char"
-    " character rig armature avg fk ctrl control stretch bend def deform root_ jt null".split()
+    _split("""
+        def org bip biped bn jnt joint joints bone bones cc base mixamorig valve valvebiped j c x m b skel
+        skeleton sk char character rig armature avg fk ctrl control stretch bend def deform root_ jt null
+    """)
 )
 _HELPERS = frozenset(
-    "twist roll ik pole target tgt aim share nub end site tip endsite effector eff finger fingers thumb index middle mid"
-    " ring pinky pinkie little metacarpal carpal palm eye eyes eyeball eyelid jaw tongue teeth tooth lip lips brow brows"
-    " eyebrow lid lids cheek chin nose ear ears face facial facialbone mouth hair ponytail bang bangs braid beard breast"
-    " breasts boob boobs bust pectoral pec skirt cloth cape coat dress sleeve tail wing weapon prop sword gun shield hat"
-    " helper tweak mch vis attach socket buttock butt glute heel bigtoe metatarsal metatarsals dyn dynamic phys physics"
-    " corrective corr muscle belt bag strap accessory hipjoint fingerbase adjust volume pad armor armour spin rock"
-    " glue marker dummy daumen zeigefinger mittelfinger ringfinger dedo pulgar pouce ojo auge augen haare temple"
-    " forehead collision collider delt deltoid bicep triceps lat lats trap scapula kneecap".split()
+    _split("""
+        twist roll ik pole target tgt aim share nub end site tip endsite effector eff finger fingers thumb index
+        middle mid ring pinky pinkie little metacarpal carpal palm eye eyes eyeball eyelid jaw tongue teeth tooth
+        lip lips brow brows eyebrow lid lids cheek chin nose ear ears face facial facialbone mouth hair ponytail
+        bang bangs braid beard breast breasts boob boobs bust pectoral pec skirt cloth cape coat dress sleeve
+        tail wing weapon prop sword gun shield hat helper tweak mch vis attach socket buttock butt glute heel
+        bigtoe metatarsal metatarsals dyn dynamic phys physics corrective corr muscle belt bag strap accessory
+        hipjoint fingerbase adjust volume pad armor armour spin rock glue marker dummy daumen zeigefinger
+        mittelfinger ringfinger dedo pulgar pouce ojo auge augen haare temple forehead collision collider delt
+        deltoid bicep triceps lat lats trap scapula kneecap
+    """)
 )
 _MIDDLE_WORDS: dict[str, dict[str, float]] = {
     "hips": {
-        **dict.fromkeys("hips hip pelvis hueften huefte hufte becken cadera caderas bassin bacino anche".split(), 1.0),
-        **{"cog": 0.5, "body": 0.3, "lowerbody": 0.7, "root": 0.3, "hiproot": 0.8, "pelvisroot": 0.8, "hipcenter": 0.9},
-        **{"pelvismain": 0.8, "center": 0.3, "torso": 0.3},
+        **_each("hips hip pelvis hueften huefte hufte becken cadera caderas bassin bacino anche", 1.0),
+        "cog": 0.5,
+        "body": 0.3,
+        "lowerbody": 0.7,
+        "root": 0.3,
+        "hiproot": 0.8,
+        "pelvisroot": 0.8,
+        "hipcenter": 0.9,
+        "pelvismain": 0.8,
+        "center": 0.3,
+        "torso": 0.3,
     },
     "spine": {
-        **dict.fromkeys("spine abdomen waist lowerback backbone wirbelsaule wirbelsaeule columna".split(), 1.0),
-        **dict.fromkeys("torso stomach belly back bauch abdomenlower lowerspine lumbar spinelower".split(), 0.8),
+        **_each("spine abdomen waist lowerback backbone wirbelsaule wirbelsaeule columna", 1.0),
+        **_each("torso stomach belly back bauch abdomenlower lowerspine lumbar spinelower", 0.8),
     },
     "chest": {
-        **dict.fromkeys("chest brust pecho thorax ribcage ribs torax poitrine torace brustkorb".split(), 1.0),
-        **dict.fromkeys("spine upperback middleback abdomenupper chestlower spinemid midspine".split(), 0.8),
+        **_each("chest brust pecho thorax ribcage ribs torax poitrine torace brustkorb", 1.0),
+        **_each("spine upperback middleback abdomenupper chestlower spinemid midspine", 0.8),
         "torso": 0.6,
     },
     "upperChest": {
-        **dict.fromkeys("upperchest chestupper".split(), 1.0),
-        **dict.fromkeys("chest upperback spine spineupper upperspine upperbody thorax".split(), 0.7),
+        **_each("upperchest chestupper", 1.0),
+        **_each("chest upperback spine spineupper upperspine upperbody thorax", 0.7),
     },
     "neck": {
-        **dict.fromkeys("neck hals nacken cuello cou collo".split(), 1.0),
-        **dict.fromkeys("necklower lowerneck lowneck necktwist cervical".split(), 0.9),
+        **_each("neck hals nacken cuello cou collo", 1.0),
+        **_each("necklower lowerneck lowneck necktwist cervical", 0.9),
     },
-    "head": {**dict.fromkeys("head kopf cabeza tete testa".split(), 1.0), "skull": 0.9, "cranium": 0.8, "headbase": 0.9},
+    "head": {
+        **_each("head kopf cabeza tete testa", 1.0),
+        "skull": 0.9,
+        "cranium": 0.8,
+        "headbase": 0.9,
+    },
 }
 _SIDE_WORDS: dict[str, dict[str, float]] = {
     "Shoulder": {
-        **dict.fromkeys("clavicle clav collar collarbone clavicula schluesselbein schlusselbein".split(), 1.0),
-        **dict.fromkeys("shoulder schulter hombro epaule spalla claviclebone".split(), 0.9),
+        **_each("clavicle clav collar collarbone clavicula schluesselbein schlusselbein", 1.0),
+        **_each("shoulder schulter hombro epaule spalla claviclebone", 0.9),
         "shldr": 0.4,
     },
     "UpperArm": {
-        **dict.fromkeys("upperarm uparm armupper oberarm humerus upparm armup shoulderjoint".split(), 1.0),
-        **{"shldr": 0.95, "arm": 0.9, "brazo": 0.9, "bras": 0.8, "braccio": 0.8, "shoulder": 0.55, "schulter": 0.5},
+        **_each("upperarm uparm armupper oberarm humerus upparm armup shoulderjoint", 1.0),
+        "shldr": 0.95,
+        "arm": 0.9,
+        "brazo": 0.9,
+        "bras": 0.8,
+        "braccio": 0.8,
+        "shoulder": 0.55,
+        "schulter": 0.5,
     },
     "LowerArm": {
-        **dict.fromkeys("forearm lowerarm loarm lowarm lowarm armlower unterarm antebrazo radius armlow".split(), 1.0),
-        **dict.fromkeys("elbow ellbogen codo coude gomito avantbras avambraccio ulna".split(), 1.0),
+        **_each("forearm lowerarm loarm lowarm lowarm armlower unterarm antebrazo radius armlow", 1.0),
+        **_each("elbow ellbogen codo coude gomito avantbras avambraccio ulna", 1.0),
     },
-    "Hand": dict.fromkeys("hand wrist mano main handgelenk muneca poignet polso".split(), 1.0),
+    "Hand": _each("hand wrist mano main handgelenk muneca poignet polso", 1.0),
     "UpperLeg": {
-        **dict.fromkeys("upperleg upleg thigh legupper femur oberschenkel muslo cuisse coscia uppleg legup".split(), 1.0),
-        **{"hip": 0.95, "leg": 0.55, "bein": 0.5, "pierna": 0.5, "huefte": 0.8, "hufte": 0.8, "cadera": 0.7},
+        **_each("upperleg upleg thigh legupper femur oberschenkel muslo cuisse coscia uppleg legup", 1.0),
+        "hip": 0.95,
+        "leg": 0.55,
+        "bein": 0.5,
+        "pierna": 0.5,
+        "huefte": 0.8,
+        "hufte": 0.8,
+        "cadera": 0.7,
     },
     "LowerLeg": {
-        **dict.fromkeys("lowerleg loleg lowleg calf shin leglower tibia unterschenkel pantorrilla leglow".split(), 1.0),
-        **dict.fromkeys("knee knie rodilla genou ginocchio crus wade mollet".split(), 1.0),
-        **{"leg": 0.85, "bein": 0.5, "pierna": 0.6},
+        **_each("lowerleg loleg lowleg calf shin leglower tibia unterschenkel pantorrilla leglow", 1.0),
+        **_each("knee knie rodilla genou ginocchio crus wade mollet", 1.0),
+        "leg": 0.85,
+        "bein": 0.5,
+        "pierna": 0.6,
     },
-    "Foot": dict.fromkeys("foot ankle fuss pie pied tobillo knochel knoechel cheville piede caviglia".split(), 1.0),
+    "Foot": _each("foot ankle fuss pie pied tobillo knochel knoechel cheville piede caviglia", 1.0),
     "Toes": {
-        **dict.fromkeys("toe toes toebase ball zehe zehen football forefoot ballen punta orteil".split(), 1.0),
+        **_each("toe toes toebase ball zehe zehen football forefoot ballen punta orteil", 1.0),
         "foot": 0.4,
     },
 }
@@ -143,7 +187,8 @@ _WORDS: dict[str, dict[str, float]] = {
     name: _SIDE_WORDS[name.removeprefix(its_role.side)] if its_role.side else _MIDDLE_WORDS[name]
     for name, its_role in ROLES.items()
 }
-_KNOWN = frozenset(word for words in _WORDS.values() for word in words) | _HELPERS
+_BODY = frozenset(word for words in _WORDS.values() for word in words)
+_KNOWN = _BODY | _HELPERS
 
 
 def _ascii(name: str) -> str:
@@ -180,7 +225,7 @@ def _unglued(word: str) -> list[str]:
 def parse(name: str) -> BoneName:
     """Take a name apart."""
     side, words, numbers = "", [], []
-    for piece in (part for piece in _pieces(name) for part in _unglued(piece)):
+    for piece in (part for glued in _pieces(name) for part in _unglued(glued)):
         if piece.isdigit():
             numbers.append(int(piece))
         elif piece in _SIDES:
@@ -189,7 +234,8 @@ def parse(name: str) -> BoneName:
             words.append(piece)
     kept = [word for word in words if word not in _NOISE]
     joined = "".join(kept)
-    helper = joined not in _KNOWN - _HELPERS and (joined in _HELPERS or not _HELPERS.isdisjoint(kept))
+    machinery = re.match(r"(?:MCH|ORG|VIS|WGT)[-_]", name) is not None  # Rigify's inner bones
+    helper = machinery or (joined not in _BODY and not _HELPERS.isdisjoint((joined, *kept)))
     # "pelvis.L" and "LHipJoint" lie between the hips and the leg
     helper |= bool(side) and (joined in ("pelvis", "hipjoint") or words[-2:] == ["hip", "joint"])
     return BoneName(side, tuple(kept), tuple(numbers), helper)

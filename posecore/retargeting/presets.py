@@ -107,9 +107,14 @@ class Preset:
         return next((bone for bone in (self._bone(candidate, rig) for candidate in candidates) if bone), "")
 
     def bones(self, rig: Rig) -> dict[str, str]:
-        """Role → bone, for the roles whose bone the rig has, in the order of :data:`ROLES`."""
-        found = {role: self._first(self.roles[role], rig) for role in ROLES if role in self.roles}
-        return {role: bone for role, bone in found.items() if bone}
+        """Role → bone, for the roles whose bone the rig has, in the order of :data:`ROLES`; no bone has two roles."""
+        found: dict[str, str] = {}
+        for role in ROLES:
+            named = (self._bone(candidate, rig) for candidate in self.roles.get(role, ()))
+            bone = next((bone for bone in named if bone and bone not in found.values()), "")
+            if bone:
+                found[role] = bone
+        return found
 
     def root_bone(self, rig: Rig) -> str:
         """The bone above the hips, "" for none."""
@@ -121,16 +126,13 @@ class Preset:
 
     def fit(self, rig: Rig) -> float:
         """Share of the preset's roles whose bone the rig has; 0 where a required role, a bone of the signature
-        or the prefix is missing, or two roles share a bone."""
+        is missing, or one is there that such a rig does not have."""
         if any(self._bone(candidate, rig) for candidate in self.foreign):
             return 0.0
         if not all(self._bone(candidate, rig) for candidate in self.signature):
             return 0.0
         found = self.bones(rig)
-        needed = _REQUIRED & set(self.roles)
-        if not needed <= set(found) or len(set(found.values())) < len(found):
-            return 0.0
-        return len(found) / len(self.roles)
+        return len(found) / len(self.roles) if set(found) >= _REQUIRED & set(self.roles) else 0.0
 
 
 def best(rig: Rig, among: Iterable[Preset]) -> Preset | None:

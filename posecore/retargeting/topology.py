@@ -211,8 +211,8 @@ def _together(tree: _Tree, legs: _Limb, arms: _Limb, below: dict[int, frozenset[
         return None
     if any(base in below[bone] for bone in arm_bones):
         return None
-    related = chest in below[base] or base in below[chest]
-    if not related:
+    between = _steps_between(tree, base, chest)
+    if between is None:
         return None
     hip, shoulder = legs.point(0), arms.point(0)
     trunk = shoulder - hip
@@ -222,7 +222,7 @@ def _together(tree: _Tree, legs: _Limb, arms: _Limb, below: dict[int, frozenset[
     up = trunk / size
     wide, broad = legs.width(), arms.width()
     cost = body_cost(leg, arms.length(), size, float(np.linalg.norm(wide)) / 2, float(np.linalg.norm(broad)) / 2)
-    lengths = np.linalg.norm(wide) * np.linalg.norm(broad)
+    lengths = float(np.linalg.norm(wide) * np.linalg.norm(broad))
     cost += 4 * (1 - abs(float(wide @ broad)) / max(lengths, 1e-12))
     down = legs.point(2) - hip
     cost += 1.5 * (1 + float(down @ up) / max(float(np.linalg.norm(down)), 1e-12))
@@ -230,7 +230,19 @@ def _together(tree: _Tree, legs: _Limb, arms: _Limb, below: dict[int, frozenset[
     cost += 2 * min(max(float(down @ up - ((inner - hip) @ up).min()) / leg - 0.15, 0.0), 1.0)
     beyond = [bone for bone in tree.children[chest] if bone not in arm_bones and bone not in leg_bones]
     cost += 0.0 if any((tree.heads[bone] - shoulder) @ up > -0.5 * size for bone in beyond) else 1.5
-    return cost + (3.0 if chest != base and base in below[chest] else 0.0)
+    return cost + between
+
+
+def _steps_between(tree: _Tree, base: int, chest: int) -> float | None:
+    """Cost of how two bones hang together: mostly the legs' is above the arms', or the child of one that is."""
+    up, down = tree.path(base), tree.path(chest)
+    shared = sum(1 for one, other in zip(up, down, strict=False) if one == other)
+    if not shared:
+        return None
+    side = len(up) - shared  # bones between the legs' and where trunk and legs part
+    if len(down) == shared and side:
+        return 3.0  # the legs hang on the arms
+    return 0.2 * side if side <= 2 else None
 
 
 def _below(tree: _Tree, pairs: list[_Pair]) -> dict[int, frozenset[int]]:
@@ -308,7 +320,9 @@ def find_body(rig: Rig) -> Body | None:
             if part == "Foot" and limb.at[2] + 1 < limb.points.shape[1]:
                 at.setdefault(side + "Toes", limb.points[number, limb.at[2] + 1])
     taken = {bone for limb in (leg, arm) for bones in limb.pair.bones for bone in bones}
-    middle, face = trunk_roles(tree.path(leg.pair.base), tree.path(arm.pair.base), tree.children, tree.heads, at, taken)
+    middle, face = trunk_roles(
+        tree.path(leg.pair.base), tree.path(arm.pair.base), tree.children, tree.heads, at, taken, tree.count
+    )
     way = facing(at, face)
     if way is None:
         return None
