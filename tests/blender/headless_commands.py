@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from posecore.motion import Motion
+from posecore.skeletons import SMPL_24
 from tests.blender import harness
 
 WALK = harness.ROOT / "examples" / "walk.mp4"
-TRUTH = harness.ROOT / "examples" / "walk_truth.npz"
+RATE = 25.0
 
 
 @dataclass(frozen=True)
@@ -46,3 +51,17 @@ def runner(run: Callable[..., dict[str, Any]], folder: Path) -> Callable[..., li
         return [Said(**{name: result[name] for name in Said.__dataclass_fields__}) for result in results]
 
     return commands
+
+
+def write_movement(path: Path, frames: int = 30) -> Path:
+    """A finished movement, ``RATE`` frames a second: someone slides to their left and swings legs and arms."""
+    times = np.arange(frames) / RATE
+    vectors = np.zeros((frames, len(SMPL_24), 3))
+    for joint, sign in (("l_hip", 1), ("r_hip", -1), ("l_shoulder", -1), ("r_shoulder", 1), ("l_knee", 1)):
+        vectors[:, SMPL_24.index(joint), 0] = 0.5 * sign * np.sin(6 * times)
+    rotations = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_quat().reshape(frames, -1, 4)
+    path_of_pelvis = np.stack([times, np.full(frames, 0.95), 0.1 * times], axis=1)
+    Motion(times=times, rotations=rotations.astype(np.float32), translation=path_of_pelvis.astype(np.float32)).save(
+        path
+    )
+    return path

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.blender.headless_commands import TRUTH, WALK, runner
+from tests.blender.headless_commands import WALK, runner, write_movement
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def states(path: Path) -> dict[str, str]:
 def test_a_folder_is_done_reported_and_not_done_twice(commands, folder: Path, tmp_path: Path) -> None:
     shutil.copy(WALK, folder / "a_walk.mp4")
     (folder / "b_broken.mp4").write_text("no video", encoding="utf-8")
-    shutil.copy(TRUTH, folder / "c_truth.npz")
+    write_movement(folder / "c_moving.npz")
     (folder / "notes.txt").write_text("not a clip", encoding="utf-8")
     out = tmp_path / "out"
     words = ["batch", folder, "--rig", "Hero", "--output-dir", out, "--format", "blend,bvh", "--stop", 0.5]
@@ -49,15 +49,15 @@ def test_a_folder_is_done_reported_and_not_done_twice(commands, folder: Path, tm
     assert len(first.errors) == 1 and first.errors[0].startswith("error: b_broken: "), "one line, the others go on"
     told = report(out / "report.json")
     assert not told["ok"] and told["counts"] == {"skipped": 2, "failed": 1}
-    walk, broken, truth = told["clips"]
-    assert [clip["name"] for clip in told["clips"]] == ["a_walk", "b_broken", "c_truth"]
+    walk, broken, moving = told["clips"]
+    assert [clip["name"] for clip in told["clips"]] == ["a_walk", "b_broken", "c_moving"]
     assert walk["estimator"].startswith("sapnet") and walk["rigs"][0]["rig"] == "Hero" and walk["people"] == 1
     assert broken["error"]["exit_code"] == 3 and broken["outputs"] == []
-    assert truth["outputs"] == [str(out / "c_truth.blend"), str(out / "c_truth.bvh")]
-    assert all(Path(path).is_file() for clip in (walk, truth) for path in clip["outputs"])
+    assert moving["outputs"] == [str(out / "c_moving.blend"), str(out / "c_moving.bvh")]
+    assert all(Path(path).is_file() for clip in (walk, moving) for path in clip["outputs"])
     # The closing table: a line a clip, with what went wrong.
     table = first.stderr[first.stderr.index("clip ") :].splitlines()
-    assert "a_walk.blend, a_walk.bvh" in table[1] and "failed" in table[2] and "c_truth.bvh" in table[3]
+    assert "a_walk.blend, a_walk.bvh" in table[1] and "failed" in table[2] and "c_moving.bvh" in table[3]
     assert "3 clips: 2 done, 1 failed" in table[4]
     ends = [event for event in second.events if event.get("command") == "batch clip"]
     assert [event["state"] for event in ends] == ["skipped", "failed", "skipped"]
@@ -66,7 +66,7 @@ def test_a_folder_is_done_reported_and_not_done_twice(commands, folder: Path, tm
 
 def test_what_has_changed_is_done_again(commands, folder: Path, tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
-        shutil.copy(TRUTH, folder / f"{name}.npz")
+        write_movement(folder / f"{name}.npz")
     out = tmp_path / "out"
     words = ["batch", folder, "--rig", "Hero", "--output-dir", out, "--format", "bvh"]
     assert commands("two", words)[0].code == 0
@@ -84,19 +84,19 @@ def test_what_has_changed_is_done_again(commands, folder: Path, tmp_path: Path) 
 
 
 def test_a_list_with_its_own_options(commands, run, folder: Path, tmp_path: Path) -> None:
-    shutil.copy(TRUTH, folder / "truth.npz")
+    write_movement(folder / "moving.npz")
     items = [
-        {"motion": "truth.npz"},
-        {"motion": "truth.npz", "name": "villain", "rig": "Villain", "in_place": True, "map": {"leftToes": ""}},
-        {"motion": "truth.npz", "name": "new", "new_skeleton": True, "output": ["special.glb", "special.bvh"]},
-        {"motion": "truth.npz", "name": "nobody", "rig": "Nobody"},
+        {"motion": "moving.npz"},
+        {"motion": "moving.npz", "name": "villain", "rig": "Villain", "in_place": True, "map": {"leftToes": ""}},
+        {"motion": "moving.npz", "name": "new", "new_skeleton": True, "output": ["special.glb", "special.bvh"]},
+        {"motion": "moving.npz", "name": "nobody", "rig": "Nobody"},
     ]
     (folder / "list.json").write_text(json.dumps(items), encoding="utf-8")
     out = tmp_path / "out"
     (said,) = commands("two", ["batch", folder / "list.json", "--rig", "Hero", "--output-dir", out])
     assert said.code == 1 and "nobody: " in said.errors[0] and "--rig can be: Hero, Villain" in said.errors[0]
-    truth, villain, new, _ = report(out / "report.json")["clips"]
-    assert truth["rigs"][0]["rig"] == "Hero" and "leftToes" not in truth["rigs"][0]["unmapped"]
+    moving, villain, new, _ = report(out / "report.json")["clips"]
+    assert moving["rigs"][0]["rig"] == "Hero" and "leftToes" not in moving["rigs"][0]["unmapped"]
     assert villain["rigs"][0]["rig"] == "Villain" and "leftToes" in villain["rigs"][0]["unmapped"]
     assert new["outputs"] == [str(folder / "special.glb"), str(folder / "special.bvh")]
     # Each clip began with the scene as it was: the second file knows nothing of the first clip.
@@ -131,7 +131,7 @@ def test_a_list_that_makes_no_sense_is_refused_whole(commands, folder: Path, tmp
         ["batch", folder / "0.json", "--output-dir", tmp_path / "out", "--shard", "3/2"],
         ["batch", tmp_path / "nowhere", "--output-dir", tmp_path / "out"],
         ["batch", folder / "5.json"],
-        ["batch", TRUTH.parent, "--output-dir", folder / "5.json"],
+        ["batch", WALK.parent, "--output-dir", folder / "5.json"],
     ]
     wanted = [*((pattern, code) for pattern, (_, code) in lists.items()), ("--format: unknown .avi", 2)]
     wanted += [("--shard: expected I/N", 2), ("no such file or folder", 3), ("--output-dir", 2), ("in its place", 5)]
@@ -142,7 +142,7 @@ def test_a_list_that_makes_no_sense_is_refused_whole(commands, folder: Path, tmp
 
 def test_shards_share_the_clips(commands, folder: Path, tmp_path: Path) -> None:
     for name in "abcde":
-        shutil.copy(TRUTH, folder / f"{name}.npz")
+        write_movement(folder / f"{name}.npz")
     words = ["batch", folder, "--new-skeleton", "--output-dir", tmp_path / "out", "--format", "bvh", "--shard"]
     one, two = commands("none", [*words, "1/2"], [*words, "2/2"])
     assert one.code == two.code == 0
@@ -153,7 +153,7 @@ def test_shards_share_the_clips(commands, folder: Path, tmp_path: Path) -> None:
 
 def test_one_worker_does_all_clips_and_memory_stays(commands, folder: Path, tmp_path: Path) -> None:
     for number in range(12):
-        shutil.copy(TRUTH, folder / f"{number:02d}.npz")
+        write_movement(folder / f"{number:02d}.npz")
     words = ["batch", folder, "--rig", "Hero", "--output-dir", tmp_path / "out", "--format", "blend", "--force"]
     runs = commands("two", words, words, words)
     assert all(said.code == 0 for said in runs)
@@ -162,7 +162,7 @@ def test_one_worker_does_all_clips_and_memory_stays(commands, folder: Path, tmp_
 
 
 def test_ctrl_c_keeps_what_is_done(commands, folder: Path, tmp_path: Path) -> None:
-    items = [{"motion": str(TRUTH), "name": "first"}]
+    items = [{"motion": str(write_movement(tmp_path / "moving.npz")), "name": "first"}]
     items += [{"video": str(WALK), "name": f"walk{number}"} for number in range(3)]
     (folder / "list.json").write_text(json.dumps(items), encoding="utf-8")
     out = tmp_path / "out"
