@@ -130,14 +130,14 @@ class WorkerClient:
             return
         self._state, self.about = "starting", {}
         self._began = self._heard = self._looked = time.monotonic()
-        self.log.clear()
+        self.log = deque(maxlen=_KEPT_LINES)
         try:
             command, own = self._resolve()
         except FileNotFoundError as error:
             self._crash(str(error), kind="NoPython")
             return
         environment = child_environment(own, self.extra_path, self.environment)
-        self._process = WorkerProcess(command, environment, self._inbox)
+        self._process = WorkerProcess(command, environment, self._inbox, self.log)
         self._process.send({"command": "hello", "id": None})
 
     def stop(self) -> None:
@@ -303,7 +303,8 @@ class WorkerClient:
         elif kind in ("progress", "warning") and job in self._jobs:
             self._undelivered.append(Event(job, kind, message))
         elif kind in ("log", "error"):
-            self._on_text(str(message.get("message", "")))
+            self.log.append(str(message.get("message", "")))
+            self._on_text(self.log[-1])
 
     def _on_ready(self, about: dict[str, Any]) -> None:
         wanted, found = self._version or _our_version(), about.get("posecore")
@@ -319,12 +320,11 @@ class WorkerClient:
         self._undelivered.append(Event(None, "ready", about))
 
     def _on_text(self, text: str) -> None:
-        self.log.append(text)
         if len(self._undelivered) < _KEPT_LINES:  # nobody polls: keep the log, drop its events
             self._undelivered.append(Event(None, "log", {"message": text}))
 
     def _on_end(self, code: int) -> None:
-        said = "\n".join(self.log)
+        said = "\n".join(self.log.copy())
         if self._state == "starting" and "No module named" in said and "posecore" in said.rsplit("No module", 1)[-1]:
             python = self.python or "the Python of the worker"
             self._crash(f'{python} has no posecore; run: "{python}" -m pip install posecore', code, kind="NoPosecore")
@@ -365,7 +365,7 @@ class WorkerClient:
             "kind": kind,
             "exit_code": code,
             "signal": name,
-            "details": "\n".join(self.log)[-8000:],
+            "details": "\n".join(self.log.copy())[-8000:],
             "jobs": jobs,
         }
         event = Event(jobs[0] if jobs else None, "crashed", values)

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ _WINDOWS = os.name == "nt"
 _NAME = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 # Longest line of the worker's error output that is kept.
 _LINE = 2000
+# Unread arrivals from which on error output is kept in the log alone.
+_BACKLOG = 1000
 
 
 def find_python() -> str:
@@ -141,10 +144,19 @@ class Arrival:
 
 
 class WorkerProcess:
-    """A started process that speaks JSON lines. Everything it gives goes into ``inbox`` as :class:`Arrival`."""
+    """A started process that speaks JSON lines. Everything it gives goes into ``inbox`` as :class:`Arrival`.
 
-    def __init__(self, command: list[str], environment: dict[str, str], inbox: queue.SimpleQueue[Arrival]) -> None:
-        self._command, self._environment, self._inbox = command, environment, inbox
+    Lines of its error output also go into ``log``; the inbox takes them only while somebody empties it.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        inbox: queue.SimpleQueue[Arrival],
+        log: deque[str],
+    ) -> None:
+        self._command, self._environment, self._inbox, self._log = command, environment, inbox, log
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -238,12 +250,18 @@ class WorkerProcess:
         if isinstance(message, dict):
             self._put("message", message)
         elif line.strip():
-            self._put("text", line[:_LINE].decode("utf-8", "replace").rstrip())
+            self._text(line)
 
     def _read_errors(self) -> None:
         assert self._process is not None
         for line in _lines(self._process.stderr):
-            self._put("text", line[:_LINE].decode("utf-8", "replace").rstrip())
+            self._text(line)
+
+    def _text(self, line: bytes) -> None:
+        text = line[:_LINE].decode("utf-8", "replace").rstrip()
+        self._log.append(text)
+        if self._inbox.qsize() < _BACKLOG:
+            self._put("text", text)
 
     def _write(self) -> None:
         assert self._process is not None and self._process.stdin is not None

@@ -161,7 +161,18 @@ def test_a_users_errors_have_one_line_a_kind_and_an_exit_code(worker, tmp_path):
         event = worker.until("error", "done", job="u")
         assert (event["event"], event.get("kind"), event.get("exit_code")) == ("error", kind, code)
         assert event["message"] and "\n" not in event["message"] and "details" not in event
+        assert "--" not in event["message"]
     assert not list(tmp_path.glob("*.npz"))
+
+
+def test_nobody_there(worker, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (200, 150), (90, 90, 90)).save(tmp_path / "grey.png")
+    worker.send("capture", "n", source=str(tmp_path / "grey.png"), out_folder=str(tmp_path), estimator="sapnet")
+    event = worker.until("error", "done", job="n")
+    assert (event["kind"], event["exit_code"]) == ("NoPersonError", 4)
+    assert "no person found in 1 frames; choose a range" in event["message"]
 
 
 def test_probe_writes_a_thumbnail(worker, tmp_path):

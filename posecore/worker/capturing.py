@@ -12,7 +12,7 @@ from typing import Any
 from posecore.capturing import capture
 from posecore.capturing.frames import FrameSource
 from posecore.capturing.video import open_frames
-from posecore.errors import Cancelled, OutputError
+from posecore.errors import Cancelled, NoPersonError, OutputError
 from posecore.takes import Take
 from posecore.worker.estimators import EstimatorCache, Stoppable
 from posecore.worker.jobs import Job, ProtocolError
@@ -60,6 +60,11 @@ def capture_job(job: Job, cache: EstimatorCache) -> dict[str, Any]:
             raise
         _end_with_partial(job, error.partial, folder, source)
         return {}
+    except NoPersonError as error:
+        if options["box"] is not None:
+            raise
+        found = str(error).split(";")[0]
+        raise NoPersonError(f"{found}; choose a range in which a whole person can be seen") from error
     warnings: list[str] = []
     for take in takes:
         if choice:

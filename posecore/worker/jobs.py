@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import traceback
@@ -10,6 +11,9 @@ from typing import Any
 
 from posecore.errors import Cancelled, PosecoreError
 from posecore.worker.channel import Channel
+
+# "--provider cuda: …" is the command's way to speak; here nobody sees flags.
+_FLAG = re.compile(r"(?<!\S)--(?=[a-z])")
 
 __all__ = ["Job", "ProtocolError", "describe_error"]
 
@@ -71,7 +75,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     """``message`` (one line), ``kind`` and ``exit_code`` of an error, with the traceback if it was not expected."""
     kind = type(error).__name__
     if isinstance(error, PosecoreError):
-        values = {"message": " ".join(str(error).split()), "kind": kind, "exit_code": error.exit_code}
+        values = {"message": _FLAG.sub("", " ".join(str(error).split())), "kind": kind, "exit_code": error.exit_code}
         if isinstance(error, Cancelled):
             values["takes"] = []
         return values
