@@ -125,10 +125,9 @@ class POSECORE_PT_capture(_MocapPanel, bpy.types.Panel):
         else:
             text = f"{job.done} of {job.total} frames" if job.total else f"{job.done} frames"
         column.progress(factor=job.factor, type="BAR", text=text)
-        row = column.row()
         left = f", {_clock(job.left)} left" if job.left is not None else ""
-        row.label(text=f"{job.fps:.1f} frames/s{left}" if job.fps else "")
-        row.operator("posecore.cancel", icon="CANCEL")
+        column.label(text=f"{job.fps:.1f} frames/s{left}" if job.fps else "")
+        layout.operator("posecore.cancel", icon="CANCEL")
 
 
 class POSECORE_PT_solve(_MocapPanel, bpy.types.Panel):
@@ -234,14 +233,16 @@ class POSECORE_PT_target(_MocapPanel, bpy.types.Panel):
         """See the class."""
         layout = self.columns()
         target, clip = context.scene.posecore.target, state.clip(context.scene)
-        layout.row().prop(target, "kind", expand=True)
+        row = layout.row()
+        row.use_property_split = False
+        row.prop(target, "kind", expand=True)
         if target.kind == "NEW":
             wrapped(layout, context, "Apply makes a new armature with the proportions of the person", "INFO")
             layout.prop(target, "travel")
             return
         row = layout.row(align=True)
         row.prop(target, "armature", text="")
-        row.operator("posecore.use_active", text="", icon="EYEDROPPER")
+        row.operator("posecore.use_active", text="", icon="RESTRICT_SELECT_OFF")
         if clip.target_error:
             wrapped(layout, context, clip.target_error, "ERROR", alert=True)
         if target.armature is None:
