@@ -32,6 +32,7 @@ _LEANING = np.radians(20.0)  # a trunk that leans more at rest is straightened
 _BENT = np.radians(40.0)  # one bone of the trunk may lean this much by its nature
 _SHRUGGED = np.radians(60.0)  # so may a collar bone
 _ODD_END = np.radians(60.0)  # a hand that leaves the forearm by more has a tail that means nothing
+_UNLIKE = np.radians(10.0)  # feet whose slopes differ by more do not both stand
 _FLAT = (np.radians(-25.0), np.radians(60.0))  # slopes from ankle to toe of feet that stand flat
 
 #: The trunk's roles from below, and its joints.
@@ -171,11 +172,12 @@ def align(stage: Stage, rig: Rig, source: Array) -> dict[str, Array]:
     """
     turns = {role: np.eye(3) for role in stage.bones}
     turns |= _trunk(stage, source)
+    flat = _stands_flat(stage)
     for side in ("left", "right"):
         _limb(turns, stage, source, side, ("UpperArm", "LowerArm", "Hand"))
         _limb(turns, stage, source, side, ("UpperLeg", "LowerLeg", "Foot"))
         _hand(turns, stage, rig, source, side)
-        _foot(turns, stage, source, side)
+        _foot(turns, stage, source, side, flat)
     return turns
 
 
@@ -209,13 +211,25 @@ def _hand(turns: dict[str, Array], stage: Stage, rig: Rig, source: Array, side: 
         turns[role] = swing(forearm @ along, tip) @ forearm
 
 
-def _foot(turns: dict[str, Array], stage: Stage, source: Array, side: str) -> None:
+def _slope(along: Array) -> float:
+    """How steeply a foot falls from ankle to toe, radians."""
+    return float(np.arcsin(np.clip(-along[1], -1.0, 1.0)))
+
+
+def _stands_flat(stage: Stage) -> bool:
+    """Whether the soles are flat at rest, as far as ankles and toes tell: both feet alike, and neither hanging nor on
+    its toes."""
+    sides = [side for side in ("left", "right") if {side + "Foot", side + "Toes"} <= stage.bones.keys()]
+    slopes = [_slope(stage.direction(side + "Foot", side + "Toes")) for side in sides]
+    return all(_FLAT[0] < slope < _FLAT[1] for slope in slopes) and bool(np.ptp(slopes or [0.0]) < _UNLIKE)
+
+
+def _foot(turns: dict[str, Array], stage: Stage, source: Array, side: str, flat: bool) -> None:
     role, toes = side + "Foot", side + "Toes"
     if role not in stage.bones:
         return
     along, wanted = stage.direction(role, toes), _source_direction(source, role, toes)
-    slope = np.arcsin(np.clip(-along[1], -1.0, 1.0))
-    if toes in stage.bones and not _FLAT[0] < slope < _FLAT[1]:  # hangs, or points like a dancer's
+    if toes in stage.bones and not flat:
         turn = swing(along, wanted)
     else:
         yaw = np.arctan2(wanted[0], wanted[2]) - np.arctan2(along[0], along[2])

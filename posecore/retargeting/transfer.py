@@ -181,18 +181,17 @@ def _travel(
     ground = np.zeros_like(path) if settings.in_place else scale * path
     wanted = stage.middle("UpperLeg") + ground + height + size * (sway - rest_sway)
 
-    carrier = _carrier(pose, warnings)
+    carrier = _carrier(pose)
     pose.turns[carrier] = pose.turns[stage.bones["hips"]]
     root = pose.rig.index(mapping.root) if settings.travel == "root" else carrier
     if root != carrier:
         pose.moves[root] = ground
-    pose.moves[carrier] = (
-        wanted - (pose.head(stage.bones["leftUpperLeg"]) + pose.head(stage.bones["rightUpperLeg"])) / 2
-    )
+    pose.moves[carrier] = wanted - _hung(pose, stage.bones["hips"], stage.middle("UpperLeg"))
+    _gather(pose, carrier, warnings)
     return scale
 
 
-def _carrier(pose: SkeletonPose, warnings: list[str]) -> int:
+def _carrier(pose: SkeletonPose) -> int:
     """The bone that must move for the whole body to move: the hips, or a bone above them that carries the rest too."""
     bones = pose.stage.bones
     hips = bones["hips"]
@@ -203,8 +202,33 @@ def _carrier(pose: SkeletonPose, warnings: list[str]) -> int:
         for bone in chain:
             if all(bone in carriers(pose.rig, part) for part in parts):
                 return bone
-    warnings.append(f"the legs do not move with the hips bone {pose.rig.names[hips]!r}: check which bone was chosen")
     return hips
+
+
+def _hung(pose: SkeletonPose, bone: int, point: Array) -> Array:
+    """(T, 3) where a point (3,) of the rest pose comes to lie that hangs from a bone."""
+    return pose.head(bone) + (pose.turn(bone) @ (point - pose.stage.heads[bone]))
+
+
+def _gather(pose: SkeletonPose, carrier: int, warnings: list[str]) -> None:
+    """Give parts of the body that do not hang from ``carrier`` a path of their own, as if they did."""
+    stage, loose = pose.stage, []
+    outer = set(carriers(pose.rig, carrier))
+    for role in ROLES:
+        bone = stage.bones.get(role, carrier)
+        chain = [bone, *carriers(pose.rig, bone)]
+        if carrier in chain:
+            continue
+        top = [other for other in chain if other not in outer][-1]
+        if top in pose.moves:
+            continue
+        above = ROLES[role].parent
+        while above not in stage.bones:
+            above = ROLES[above].parent
+        pose.moves[top] = _hung(pose, stage.bones[above], stage.heads[bone]) - pose.head(bone)
+        loose.append(pose.rig.names[bone])
+    if loose:
+        warnings.append(f"{', '.join(loose)}: not carried by {pose.rig.names[carrier]}, so given a path of their own")
 
 
 def _leg(pose: SkeletonPose) -> float:
