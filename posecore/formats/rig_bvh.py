@@ -189,11 +189,18 @@ def save_bvh(motion: RigMotion, path: str | Path, *, rate: float | None = None) 
     else:
         bvh, pose = _plain(motion)
         base = np.zeros((len(bvh.names), 3))
-    blocks = []
+    local = pose.copy()
     for joint, parent in enumerate(bvh.parents):
-        local = pose[:, joint] if parent < 0 else _inverse(pose[:, parent]) @ pose[:, joint]
-        place = local[:, :3, 3] - (base[joint] if parent < 0 else 0.0)
-        blocks.append(_channel_values(bvh.channels[joint], place, local[:, :3, :3]))
+        if parent >= 0:
+            local[:, joint] = _inverse(pose[:, parent]) @ pose[:, joint]
+        else:
+            local[:, joint, :3, 3] -= base[joint]
+    angles = _angles(bvh.channels, local[..., :3, :3])
+    blocks = []
+    for joint, channels in enumerate(bvh.channels):
+        kinds = {"position": local[:, joint, :3, 3], "rotation": angles[:, joint]}
+        columns = [kinds[channel[1:]][:, "XYZ".index(channel[0])] for channel in channels]
+        blocks.append(np.stack(columns, axis=1) if columns else np.zeros((len(motion), 0)))
     write_bvh(replace(bvh, frame_time=1.0 / rate, motion=np.concatenate(blocks, axis=1)), path)
 
 
@@ -206,21 +213,21 @@ def _inverse(rigid: Array) -> Array:
     return out
 
 
-def _channel_values(channels: tuple[str, ...], place: Array, turn: Array) -> Array:
-    """(T, C) values of a joint; degrees for rotations. Axes that the file lacks are left out."""
-    values = np.zeros((len(place), len(channels)))
-    order = "".join(channel[0] for channel in channels if channel.endswith("rotation"))
-    full = order + "".join(axis for axis in "XYZ" if axis not in order)
-    angles = np.zeros((len(place), 3))
-    if order:
-        quaternions = Rotation.from_matrix(turn).as_quat()
-        angles = np.degrees(continuous_euler(quaternions[:, None], full)[:, 0])
-    for column, channel in enumerate(channels):
-        if channel.endswith("position"):
-            values[:, column] = place[:, "XYZ".index(channel[0])]
-        else:
-            values[:, column] = angles[:, full.index(channel[0])]
-    return values
+def _angles(channels: tuple[tuple[str, ...], ...], turns: Array) -> Array:
+    """(T, J, 3) degrees about X, Y, Z of (T, J, 3, 3) turns, each joint in the order of its channels. Joints of one
+    order go together: continuity over time is a loop over frames. Axes that a joint has no channel for are lost."""
+    orders: dict[str, list[int]] = {}
+    for joint, names in enumerate(channels):
+        order = "".join(name[0] for name in names if name.endswith("rotation"))
+        if order:
+            orders.setdefault(order + "".join(axis for axis in "XYZ" if axis not in order), []).append(joint)
+    angles = np.zeros(turns.shape[:3])
+    for order, joints in orders.items():
+        quaternions = Rotation.from_matrix(turns[:, joints].reshape(-1, 3, 3)).as_quat()
+        found = continuous_euler(quaternions.reshape(len(turns), len(joints), 4), order)
+        for column, axis in enumerate(order):
+            angles[:, joints, "XYZ".index(axis)] = np.degrees(found[..., column])
+    return angles
 
 
 def _plain(motion: RigMotion) -> tuple[Bvh, Array]:
