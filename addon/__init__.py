@@ -7,7 +7,12 @@ everything but the interface also works where there is no Blender (the worker's 
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+if "register" in globals():  # loaded anew, after an upgrade: the old parts must not stay
+    for _name in [_name for _name in sys.modules if _name.startswith(f"{__name__}.")]:
+        del sys.modules[_name]
 
 __all__ = ["register", "unregister"]
 

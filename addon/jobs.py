@@ -45,6 +45,14 @@ def client(context: bpy.types.Context | None = None) -> WorkerClient:
     return known
 
 
+def prepare() -> None:
+    """Start the worker before it is asked for: it tells which estimators there are, and Analyse need not wait."""
+    import bpy
+
+    client(bpy.context).start()
+    timers.ensure()
+
+
 def analyse_in_background(context: bpy.types.Context) -> bool:
     """Start the capture of the scene's source. Returns False where the Takes were there already.
 
@@ -112,7 +120,6 @@ def stop_worker() -> None:
             _close_job("stopped together with the worker", "CANCEL")
         known.stop()
     store.self_test = None
-    store.hello = {}
     store.worker_text = ""
 
 
@@ -137,18 +144,21 @@ def drain() -> bool:
     if known is None:
         return False
     for event in known.poll():
-        _on_event(event)
+        try:
+            _on_event(event)
+        except Exception as error:  # a full disk, say; the job must not stay open
+            from . import live
+
+            _close_job(live.one_line(error), "ERROR")
     waiting = known.alive and known.state == "starting"
     return store.job is not None or store.self_test is not None or waiting
 
 
 def _on_event(event: Event) -> None:
     if event.kind == "ready":
-        store.hello = event.values
         store.worker_text = ""
     elif event.kind == "crashed":
         store.worker_text = worker_events.message_of(event)
-        store.hello = {}
     ended = event.kind in ("done", "error", "crashed")
     if store.self_test is not None and ended and worker_events.concerns(event, store.self_test):
         store.self_test = None

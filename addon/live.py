@@ -58,21 +58,35 @@ def threaded() -> bool:
     return not bpy.app.background
 
 
-def warm_up() -> None:
-    """When the tab is drawn first: load the library and the list of presets in the thread, so that no click waits."""
-    if store.presets is not None or not threaded() or store.tasks.pending("presets"):
+def warm_up(scene: bpy.types.Scene) -> None:
+    """When the tab is drawn: load the library and the presets in the thread, so that no click waits; and look into
+    the source of a scene that is new to us (copied, or saved before the add-on was enabled)."""
+    if not threaded():
         return
-    from . import paths, targets
+    if store.presets is None and not store.tasks.pending("presets"):
+        from . import paths, targets
 
-    folder = paths.presets_folder()
+        folder = paths.presets_folder()
 
-    def done(outcome: Outcome) -> None:
-        store.presets = outcome.value if outcome.error is None else []
-        if outcome.error is not None:
-            one_line(outcome.error)
+        def done(outcome: Outcome) -> None:
+            store.presets = outcome.value if outcome.error is None else []
+            if outcome.error is not None:
+                one_line(outcome.error)
 
-    store.tasks.submit("presets", lambda: targets.read_presets(folder), done)
-    timers.ensure()
+        store.tasks.submit("presets", lambda: targets.read_presets(folder), done)
+        timers.ensure()
+    key = state.key_of(scene)
+    if scene.posecore.capture.source.strip() and not state.clip(scene).source:
+        name = f"restore {key}"
+        if not store.tasks.pending(name):  # not now: drawing must not change anything
+            store.tasks.submit(name, lambda: None, lambda _: _restore(key))
+            timers.ensure()
+
+
+def _restore(key: int) -> None:
+    scene = _scene(key)
+    if scene is not None:
+        restore(scene)
 
 
 # -- the source
@@ -124,6 +138,13 @@ def _described(key: int, clip: state.Clip, outcome: Outcome) -> None:
         clip.error = one_line(outcome.error)
         return
     clip.info = outcome.value
+    values = scene.posecore.capture
+    if clip.info.frames and not values.use_range:
+        values.first_frame, values.last_frame = 0, clip.info.frames - 1
+    if clip.info.kind in ("video", "images") and threaded():
+        from . import jobs
+
+        jobs.prepare()
     if clip.info.kind == "take":
         clip.takes = [Path(clip.source)]
         scene.posecore.capture.takes = clip.source
@@ -159,8 +180,10 @@ def _what_to_solve(scene: bpy.types.Scene) -> tuple[str, Any]:
 
     clip = state.clip(scene)
     if clip.takes:
-        person = min(int(scene.posecore.capture.person or 0), len(clip.takes) - 1)
-        return str(clip.takes[person]), settings.solve_settings(scene)
+        take = clip.takes[min(int(scene.posecore.capture.person or 0), len(clip.takes) - 1)]
+        if not take.is_file():
+            raise PosecoreError(f"{take.name} is gone from the cache; press Analyse again")
+        return str(take), settings.solve_settings(scene)
     if clip.info is not None and clip.info.kind == "motion":
         return clip.source, None
     if not clip.source:
@@ -198,7 +221,8 @@ def request(scene: bpy.types.Scene) -> None:
     clip.changed_at = time.monotonic()
     try:
         key = _what_to_solve(scene)
-    except PosecoreError:  # nothing to solve yet: the panels say so
+    except PosecoreError as error:
+        clip.solve_error = one_line(error) if clip.takes else ""  # nothing to solve yet: no error
         return
     clip.solve_error = ""
     key_of_scene = state.key_of(scene)

@@ -62,9 +62,9 @@ class POSECORE_PT_capture(_MocapPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         """See the class."""
-        live.warm_up()
-        layout = self.columns()
         scene = context.scene
+        live.warm_up(scene)
+        layout = self.columns()
         values, clip = scene.posecore.capture, state.clip(scene)
         layout.prop(values, "source", text="")
         self._draw_source(layout, context, clip)

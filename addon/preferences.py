@@ -14,10 +14,6 @@ from .state import store
 __all__ = ["CLASSES", "PosecorePreferences", "measure_cache"]
 
 
-def _weights_changed(self: Any, context: Any) -> None:
-    store.hello = {}  # another worker will say what it finds there
-
-
 class PosecorePreferences(bpy.types.AddonPreferences):
     """Settings of the machine rather than of a scene."""
 
@@ -53,7 +49,6 @@ class PosecorePreferences(bpy.types.AddonPreferences):
         name="Weights",
         description="A folder with networks of your own. Empty takes the usual folder of posecore",
         subtype="DIR_PATH",
-        update=_weights_changed,
     )
     cache: StringProperty(
         name="Cache",

@@ -53,6 +53,8 @@ def _people_found(self: Any, context: Any) -> list[Any]:
 
 
 def _presets(self: Any, context: Any) -> list[Any]:
+    if not live.threaded():
+        targets.presets()  # in a window the thread reads them
     return _keep("presets", targets.preset_items())
 
 

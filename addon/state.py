@@ -113,7 +113,6 @@ class Store:
     """Everything alive."""
 
     client: WorkerClient | None = None
-    hello: dict[str, Any] = field(default_factory=dict)
     worker_text: str = ""
     self_test: Any = None
     self_test_text: str = ""
@@ -123,13 +122,19 @@ class Store:
     tasks: Tasks = field(default_factory=Tasks)
     cache_text: str = ""
 
+    @property
+    def hello(self) -> dict[str, Any]:
+        """What the worker said of itself when it was ready: versions, providers, estimators; {} before."""
+        return self.client.about if self.client is not None else {}
+
 
 store = Store()
 
 
 def key_of(scene: Any) -> int:
     """A number that a scene keeps when it is renamed."""
-    return int(scene.session_uid)
+    number = getattr(scene, "session_uid", None)  # session_uuid in older Blenders
+    return int(number if number is not None else getattr(scene, "session_uuid", hash(scene.name_full)))
 
 
 def clip(scene: Any) -> Clip:

@@ -41,6 +41,7 @@ def map_scene(scene: bpy.types.Scene) -> Mapping:
     """
     from posecore.errors import PosecoreError
 
+    presets()  # else the chosen one may not be known yet
     target = scene.posecore.target
     armature = target.armature
     clear(scene)

@@ -8,6 +8,7 @@ is gone after the last: on finish, cancel, crash, loading of another file, and u
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,9 @@ from .state import store
 __all__ = ["ensure", "last_ticks", "redraw", "running", "stop", "tick"]
 
 _INTERVAL = 0.05
+_ENOUGH = 20  # failures in a row after which it gives up
+
+_failures = 0
 
 #: Asked by every tick, each returns whether there is more to come. Filled by the modules that need it.
 _sources: list[Callable[[], bool]] = []
@@ -64,11 +68,14 @@ def tick() -> bool:
 
 
 def _run() -> float | None:
+    global _failures
     try:
         more = tick()
-    except Exception:
-        redraw()
-        raise  # Blender prints it and drops the timer; the panels show what is left
+        _failures = 0
+    except Exception:  # Blender would drop the timer, and with it the job that runs
+        traceback.print_exc()
+        _failures += 1
+        more = _failures < _ENOUGH
     redraw()
     return _INTERVAL if more else None
 

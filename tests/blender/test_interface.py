@@ -67,9 +67,12 @@ def test_the_worker_from_the_tab(run, tmp_path: Path) -> None:
     assert result["crash seen"] and "worker process stopped" in result["crash message"]
     assert result["after the crash"] == ["FINISHED"]
     assert "gone.mp4: no such file" in result["gone"]
+    assert result["full disk"] == [True, "takes.json: cannot write there (No space left on device)"]
     # files
     assert result["job after loading"]
     assert result["restored"] == [True, 5]
+    assert result["copied"] == [True, 5] and "sapnet" in result["estimators"]
+    assert "press Analyse again" in result["take gone"]
     assert result["self-test"][0] == "FINISHED" and "sapnet on cpu" in result["self-test"][1]
     assert result["measure"][0] == "FINISHED" and "2 analysed clips" in result["measure"][1]
     assert result["clear"] == ["FINISHED", 0]

@@ -15,7 +15,8 @@ import common
 import numpy as np
 
 import addon
-from addon import jobs, paths, state, timers
+from addon import jobs, live, paths, state, takes_cache, timers
+from posecore.errors import OutputError
 
 WALK = str(common.ROOT / "examples" / "walk.mp4")
 
@@ -35,6 +36,10 @@ def choose(scene, first: int, last: int) -> None:
     scene.posecore.capture.source = WALK
     scene.posecore.capture.use_range = True
     scene.posecore.capture.first_frame, scene.posecore.capture.last_frame = first, last
+
+
+def _full(*_: object) -> None:
+    raise OutputError("takes.json: cannot write there (No space left on device)")
 
 
 def main(folder: str) -> dict:
@@ -93,6 +98,13 @@ def main(folder: str) -> dict:
     choose(scene, 0, 4)
     out["after the crash"] = [*ops.analyse()]
 
+    # -- the disk is full when the list of Takes is written
+    choose(scene, 0, 3)
+    finish, takes_cache.Entry.finish = takes_cache.Entry.finish, _full
+    jobs.analyse_in_background(bpy.context)
+    out["full disk"] = [pump(lambda: state.store.job is None), state.clip(scene).message]
+    takes_cache.Entry.finish = finish
+
     # -- wrong files reach the worker only by a script
     scene.posecore.capture.source = str(Path(folder) / "gone.mp4")
     try:
@@ -113,6 +125,21 @@ def main(folder: str) -> dict:
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     scene = bpy.context.scene
     out["restored"] = [scene.posecore.capture.takes == takes, len(state.clip(scene).motion or ())]
+    # -- a copied scene finds its clip when the tab is drawn
+    bpy.ops.scene.new(type="FULL_COPY")
+    copied = bpy.context.scene
+    live.threaded = lambda: True
+    live.warm_up(copied)
+    pump(lambda: state.clip(copied).motion is not None and state.store.hello, 20)
+    live.threaded = lambda: False
+    out["copied"] = [copied != scene, len(state.clip(copied).motion or ())]
+    out["estimators"] = [entry["name"] for entry in state.store.hello["estimators"]]
+
+    # -- the Take is deleted behind our back
+    for file in Path(folder).glob("*/*.npz"):
+        file.unlink()
+    copied.posecore.solve.smoothing = 0.3
+    out["take gone"] = state.clip(copied).solve_error
     out["self-test"] = [*ops.self_test(), state.store.self_test_text]
     out["measure"] = [*ops.measure_cache(), state.store.cache_text]
     out["clear"] = [*ops.clear_cache(), len(list(Path(folder).glob("*/takes.json")))]
