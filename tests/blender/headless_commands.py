@@ -27,7 +27,8 @@ class Said:
     stdout: str
     stderr: str
     spent: float
-    memory: float
+    memory: float  # megabytes resident afterwards
+    workers: int  # processes started
 
     @property
     def errors(self) -> list[str]:

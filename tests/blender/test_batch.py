@@ -40,6 +40,7 @@ def test_a_folder_is_done_reported_and_not_done_twice(commands, folder: Path, tm
     shutil.copy(WALK, folder / "a_walk.mp4")
     (folder / "b_broken.mp4").write_text("no video", encoding="utf-8")
     write_movement(folder / "c_moving.npz")
+    shutil.copy(WALK, folder / "d_walk.mp4")
     (folder / "notes.txt").write_text("not a clip", encoding="utf-8")
     out = tmp_path / "out"
     words = ["batch", folder, "--rig", "Hero", "--output-dir", out, "--format", "blend,bvh", "--stop", 0.5]
@@ -48,9 +49,9 @@ def test_a_folder_is_done_reported_and_not_done_twice(commands, folder: Path, tm
     assert first.code == second.code == 1, first.stderr
     assert len(first.errors) == 1 and first.errors[0].startswith("error: b_broken: "), "one line, the others go on"
     told = report(out / "report.json")
-    assert not told["ok"] and told["counts"] == {"skipped": 2, "failed": 1}
-    walk, broken, moving = told["clips"]
-    assert [clip["name"] for clip in told["clips"]] == ["a_walk", "b_broken", "c_moving"]
+    assert not told["ok"] and told["counts"] == {"skipped": 3, "failed": 1}
+    walk, broken, moving, _ = told["clips"]
+    assert [clip["name"] for clip in told["clips"]] == ["a_walk", "b_broken", "c_moving", "d_walk"]
     assert walk["estimator"].startswith("sapnet") and walk["rigs"][0]["rig"] == "Hero" and walk["people"] == 1
     assert broken["error"]["exit_code"] == 3 and broken["outputs"] == []
     assert moving["outputs"] == [str(out / "c_moving.blend"), str(out / "c_moving.bvh")]
@@ -58,10 +59,10 @@ def test_a_folder_is_done_reported_and_not_done_twice(commands, folder: Path, tm
     # The closing table: a line a clip, with what went wrong.
     table = first.stderr[first.stderr.index("clip ") :].splitlines()
     assert "a_walk.blend, a_walk.bvh" in table[1] and "failed" in table[2] and "c_moving.bvh" in table[3]
-    assert "3 clips: 2 done, 1 failed" in table[4]
+    assert "4 clips: 3 done, 1 failed" in table[5]
     ends = [event for event in second.events if event.get("command") == "batch clip"]
-    assert [event["state"] for event in ends] == ["skipped", "failed", "skipped"]
-    assert second.events[-1]["command"] == "batch" and second.events[-1]["skipped"] == 2
+    assert [event["state"] for event in ends] == ["skipped", "failed", "skipped", "skipped"]
+    assert second.events[-1]["command"] == "batch" and second.events[-1]["skipped"] == 3
 
 
 def test_what_has_changed_is_done_again(commands, folder: Path, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_shards_share_the_clips(commands, folder: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").glob("*.bvh"))) == 5
 
 
-def test_one_worker_does_all_clips_and_memory_stays(commands, folder: Path, tmp_path: Path) -> None:
+def test_memory_stays(commands, folder: Path, tmp_path: Path) -> None:
     for number in range(12):
         write_movement(folder / f"{number:02d}.npz")
     words = ["batch", folder, "--rig", "Hero", "--output-dir", tmp_path / "out", "--format", "blend", "--force"]

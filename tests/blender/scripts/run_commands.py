@@ -21,7 +21,7 @@ import common
 import making
 from mathutils import Vector
 
-from addon import command_line
+from addon import command_line, worker_client
 
 
 def make_scene(kind: str) -> None:
@@ -70,6 +70,16 @@ def captured():
                 said[name] = stream.read().decode("utf-8", "replace")
 
 
+class Counted(worker_client.WorkerProcess):
+    """A worker process that is counted."""
+
+    count = 0
+
+    def __init__(self, *arguments, **options) -> None:
+        super().__init__(*arguments, **options)
+        Counted.count += 1
+
+
 def memory() -> float:
     """Resident megabytes, 0 where the system does not say."""
     status = Path("/proc/self/status")
@@ -81,14 +91,17 @@ def memory() -> float:
 def main(path: str) -> dict:
     asked = json.loads(Path(path).read_text(encoding="utf-8"))
     results = []
+    worker_client.WorkerProcess = Counted
     for words in asked["commands"]:
         make_scene(asked["scene"])
         if seconds := asked.get("interrupt"):
             threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
-        began = time.monotonic()
+        Counted.count, began = 0, time.monotonic()
         with captured() as said:
             code = command_line.execute(words)
-        results.append({"code": code, "spent": time.monotonic() - began, "memory": memory(), **said})
+        results.append(
+            {"code": code, "spent": time.monotonic() - began, "memory": memory(), "workers": Counted.count, **said}
+        )
     return {"results": results, "handler": str(signal.getsignal(signal.SIGINT))}
 
 
