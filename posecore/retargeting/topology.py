@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 
 #: Pairs of chains that are looked at, longest first.
 CANDIDATES = 14
+#: Ways to read a pair of chains as limbs that are looked at, and the cost from which one is not.
+READINGS, UNLIKELY = 3, 15.0
 #: Bones of a chain that may play a role: hair and tails go on for ever.
 LONGEST = 16
 
@@ -102,6 +104,7 @@ class _Tree:
         above = np.array(self.parents)
         above[above < 0] = np.flatnonzero(above < 0)
         self.lengths = np.linalg.norm(self.heads - self.heads[above], axis=1)
+        self.tails = np.linalg.norm(self.ends - self.heads, axis=1)
         self.size = float(np.ptp(self.heads, axis=0).max())
         self._matches: dict[tuple[int, int], tuple[float, tuple[int, int] | None]] = {}
 
@@ -116,7 +119,10 @@ class _Tree:
         """Length of the longest pair of like chains below two bones, and the pair that comes next in it."""
         known = self._matches.get((one, other))
         if known is None:
-            known = (0.0, None)
+            short, long = sorted((self.tails[one], self.tails[other]))
+            leaves = not self.children[one] and not self.children[other]
+            # of end bones at one place, those that go on in the same way
+            known = (max(0.5 * (long - 5 * (long - short)), 0.0) if leaves else 0.0, None)
             for a in self.children[one]:
                 for b in self.children[other]:
                     short, long = sorted((self.lengths[a], self.lengths[b]))
@@ -159,20 +165,21 @@ class _Tree:
         heads = self.heads[sides]
         ends = self.ends[sides[:, -1]]
         length = np.linalg.norm(ends - heads[:, -1], axis=-1)
-        if (length > 1e-4 * self.size).all() and (length < 0.35 * pair.length).all():
+        if (length > 1e-4 * self.size).all() and (length < 0.75 * pair.length).all():
             return np.concatenate([heads, ends[:, None]], axis=1)
         return heads
 
 
-def _limb(tree: _Tree, pair: _Pair, leg: bool) -> _Limb | None:
-    """Read a pair as legs or as arms: the joints that cost least. None if it has too few."""
+def _limbs(tree: _Tree, pair: _Pair, leg: bool) -> list[_Limb]:
+    """Read a pair as legs or as arms: the choices of joints that cost least, best first."""
     points = tree.points(pair)
     bones = len(pair.bones)
     steps = np.linalg.norm(np.diff(points, axis=1), axis=-1).mean(0)
     far = np.concatenate([[0.0], np.cumsum(steps)])
     straight = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1).mean(0)
     apart = np.linalg.norm(points[0] - points[1], axis=-1) / 2
-    best: tuple[float, tuple[int, int, int]] | None = None
+    forks = [max(len(tree.children[bone]) for bone in both) for both in pair.bones]
+    found: list[tuple[float, tuple[int, int, int]]] = []
     for at in combinations(range(points.shape[1]), 3):
         first, second, third = at
         if second >= bones:
@@ -186,12 +193,13 @@ def _limb(tree: _Tree, pair: _Pair, leg: bool) -> _Limb | None:
         if leg:
             cost = leg_cost(far[first], apart[first], upper, lower, after, _bend(points, second, third))
         else:
-            fingers = max(len(tree.children[bone]) for bone in pair.bones[third]) if third < bones else 0
+            fingers = forks[third] if third < bones else 0
             cost = arm_cost(far[first], apart[first], upper, lower, after, fingers)
         cost += 20 * crooked + (0.5 if third >= bones else 0.0)
-        if best is None or cost < best[0] - 1e-6:
-            best = (cost, at)
-    return _Limb(pair, points, best[1], best[0]) if best else None
+        cost += 2.0 if max(forks[first + 1 : third], default=0) >= 4 else 0.0  # fingers start at a hand
+        found.append((round(cost, 6), at))  # of equals, the first bones
+    found.sort()
+    return [_Limb(pair, points, at, cost) for cost, at in found[:READINGS] if cost < min(found[0][0] + 4, UNLIKELY)]
 
 
 def _bend(points: Array, knee: int, ankle: int) -> float | None:
@@ -299,8 +307,8 @@ def find_body(rig: Rig) -> Body | None:
     tree = _Tree(rig)
     pairs = tree.pairs()
     below = _below(tree, pairs)
-    legs = [limb for pair in pairs if (limb := _limb(tree, pair, leg=True))]
-    arms = [limb for pair in pairs if (limb := _limb(tree, pair, leg=False))]
+    legs = [limb for pair in pairs for limb in _limbs(tree, pair, leg=True)]
+    arms = [limb for pair in pairs for limb in _limbs(tree, pair, leg=False)]
     best: tuple[float, _Limb, _Limb, float] | None = None
     for leg in legs:
         for arm in arms:
