@@ -97,7 +97,7 @@ def apply_motion(
     warnings += obstacles(armature, channels)
     old = slots.assigned(armature)
     again, stashed = slots.is_ours(old, name), ""
-    with _as_it_was_on_failure(armature, scene):
+    with _same_rate_on_failure(scene), _same_animation_on_failure(armature, known=again):
         if own_rate:
             set_scene_rate(scene, a_second)
         if again:
@@ -178,26 +178,40 @@ def _write_again(
 
 
 @contextmanager
-def _as_it_was_on_failure(armature: bpy.types.Object, scene: bpy.types.Scene) -> Iterator[None]:
-    """Whatever goes wrong inside leaves the armature's animation, the file's actions and the scene's rate untouched."""
-    bare = armature.animation_data is None
-    old = slots.assigned(armature)
-    tracks = 0 if bare else len(armature.animation_data.nla_tracks)
-    known = {action.as_pointer() for action in bpy.data.actions}
+def _same_rate_on_failure(scene: bpy.types.Scene) -> Iterator[None]:
     fps, base = scene.render.fps, scene.render.fps_base
     try:
         yield
     except BaseException:
         scene.render.fps, scene.render.fps_base = fps, base
+        raise
+
+
+@contextmanager
+def _same_animation_on_failure(armature: bpy.types.Object, known: bool) -> Iterator[None]:
+    """Whatever goes wrong inside leaves the armature's animation and the file's actions as they were.
+
+    Args:
+        known: only an action of ours is written over, which takes care of itself.
+    """
+    if known:
+        yield
+        return
+    bare = armature.animation_data is None
+    old = slots.assigned(armature)
+    tracks = 0 if bare else len(armature.animation_data.nla_tracks)
+    before = {action.as_pointer() for action in bpy.data.actions}
+    try:
+        yield
+    except BaseException:
         animation = armature.animation_data
         if bare:
             armature.animation_data_clear()
-        elif animation is not None:
+        else:
             for track in list(animation.nla_tracks)[tracks:]:
                 animation.nla_tracks.remove(track)
-            now = slots.assigned(armature)
-            if (now and (now.action, now.slot)) != (old and (old.action, old.slot)):
+            if slots.assigned(armature) != old:
                 slots.assign(armature, old)
-        for action in [action for action in bpy.data.actions if action.as_pointer() not in known]:
+        for action in [action for action in bpy.data.actions if action.as_pointer() not in before]:
             bpy.data.actions.remove(action)
         raise

@@ -86,7 +86,7 @@ def run_in_blender(
     blender: str,
     script: str | Path,
     *arguments: Any,
-    timeout: float = 180.0,
+    timeout: float = 300.0,
     extra_environment: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Run a script and give its result.

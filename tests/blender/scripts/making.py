@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import bpy
@@ -88,16 +89,20 @@ def in_all_modes(armature: bpy.types.Object) -> bpy.types.Object:
     return armature
 
 
+def meaningless(names: Iterable[str]) -> dict[str, str]:
+    """``Bone.000`` and so on for every name, shuffled, always the same way."""
+    names = list(names)
+    order = np.random.default_rng(5).permutation(len(names))
+    return {name: f"Bone.{number:03d}" for name, number in zip(names, order, strict=True)}
+
+
 def makehuman_rig(kind: str, unnamed: bool = False) -> bpy.types.Object:
     """A rig of MakeHuman's, from the shared data: ``"mixamo"``, ``"game_engine"`` (Unreal's names), ``"cmu_mb"``,
     ``"default"``. ``unnamed`` calls its bones ``Bone.000`` and so on, shuffled."""
     path = common.data_folder() / "rigs" / "makehuman" / f"rig.{kind}.json"
     described = json.loads(path.read_text(encoding="utf-8"))
     described = described.get("bones", described)
-    names = {bone: bone for bone in described}
-    if unnamed:
-        order = np.random.default_rng(5).permutation(len(names))
-        names = {bone: f"Bone.{number:03d}" for bone, number in zip(names, order, strict=True)}
+    names = meaningless(described) if unnamed else {bone: bone for bone in described}
     bottom = min(bone["tail"]["default_position"][2] for bone in described.values())
     lift = Vector((0, 0, -bottom))
     bones = {
