@@ -257,7 +257,7 @@ def _work(scene: bpy.types.Scene, clip: state.Clip, key: tuple[str, Any]) -> Any
     def work() -> tuple[Motion, RigMotion | None, Any, float]:
         begun = time.perf_counter()
         motion = known if known is not None else _load(*key)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - begun if known is None else 0.0
         planned = None
         if wanted and applied is not None and mapping is not None:
             planned = workflow.plan_retarget(motion, applied.rig, mapping, retarget_settings)

@@ -206,15 +206,13 @@ class POSECORE_UL_bones(bpy.types.UIList):
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0):
         """See the class."""
-        armature = data.armature
-        split = layout.split(factor=0.38)
+        split = layout.split(factor=0.46)
         name = split.row()
         name.alert = item.state == "required"
         name.label(text=item.title, icon=self.ICONS.get(item.state, "NONE"))
-        row = split.row(align=True)
+        row = split.row()
         row.alert = item.state == "required"
-        if armature is not None:
-            row.prop_search(item, "bone", armature.data, "bones", text="")
+        row.label(text=item.bone or ("needed" if item.state == "required" else "–"))
         if item.bone:
             number = row.row()
             number.ui_units_x = 2.2
@@ -263,18 +261,25 @@ class POSECORE_PT_target(_MocapPanel, bpy.types.Panel):
             wrapped(layout, context, text, "ARMATURE_DATA")
             layout.template_list("POSECORE_UL_bones", "", target, "bones", target, "active_bone", rows=6)
             if 0 <= target.active_bone < len(target.bones):
-                item = target.bones[target.active_bone]
-                if item.bone:
-                    wrapped(layout, context, f"{item.title}: {item.state}, by {item.reason or 'nothing'}")
-                else:
-                    needed = "needed" if item.state == "required" else "not needed; it stays as it is"
-                    wrapped(layout, context, f"{item.title}: no bone, {needed}")
+                self._draw_bone(layout, context, target.bones[target.active_bone], target.armature)
             for text in mapping.warnings[:_WARNINGS_SHOWN]:
                 wrapped(layout, context, text, "ERROR")
         row = layout.row(align=True)
         row.operator("posecore.map_bones", icon="FILE_REFRESH")
         row.operator("posecore.save_preset", text="", icon="FILE_TICK")
         row.operator("posecore.load_preset", text="", icon="FILE_FOLDER")
+
+    def _draw_bone(self, layout: Any, context: bpy.types.Context, item: Any, armature: bpy.types.Object) -> None:
+        """The chosen line, to be changed."""
+        column = layout.column()
+        column.alert = item.state == "required"
+        column.prop_search(item, "bone", armature.data, "bones", text=item.title)
+        if item.bone:
+            wrapped(layout, context, f"{item.state}, {item.confidence:.0%} sure: {item.reason or 'no reason given'}")
+        else:
+            wrapped(
+                layout, context, "needed: choose a bone" if item.state == "required" else "not needed, may stay empty"
+            )
 
 
 class POSECORE_PT_apply(_MocapPanel, bpy.types.Panel):

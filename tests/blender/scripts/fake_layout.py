@@ -40,7 +40,8 @@ class FakeLayout:
         self.drawn.append(("prop", name, data.bl_rna.properties[name].description))
 
     def prop_search(self, data: Any, name: str, search: Any, collection: str, **_: Any) -> None:
-        assert name in data.bl_rna.properties and collection in search.bl_rna.properties
+        assert name in data.bl_rna.properties, name
+        assert collection in search.bl_rna.properties, collection
         self.drawn.append(("prop", name, data.bl_rna.properties[name].description))
 
     def operator(self, name: str, text: str | None = None, icon: str = "NONE", **_: Any) -> types.SimpleNamespace:
