@@ -29,6 +29,7 @@ from . import headless, takes_cache
 from .arguments import BatchOptions, batch_options
 from .batch_list import Clip, clips
 from .command_line import failure, versions
+from .exporting import reason_of
 
 if TYPE_CHECKING:
     from .console import Console
@@ -175,9 +176,7 @@ def _open(scene: Path) -> None:
     try:
         bpy.ops.wm.open_mainfile(filepath=str(scene), load_ui=False)
     except RuntimeError as error:
-        lines = str(error).strip().splitlines()
-        reason = lines[-1].removeprefix("Error: ") if lines else "no reason given"
-        raise SourceError(f"{scene}: Blender cannot open it ({reason})") from error
+        raise SourceError(f"{scene}: Blender cannot open it ({reason_of(error)})") from error
 
 
 # -- what was done before

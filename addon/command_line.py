@@ -8,18 +8,16 @@ The exit codes are those of the ``posecore`` command: 0 done, 1 failed, 2 called
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
 import json
-import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from .console import Console, cancelling
+from .streams import machine_stream
 
 if TYPE_CHECKING:
     from .headless import Outcome
@@ -44,8 +42,8 @@ def execute(arguments: list[str]) -> int:
         return int(leaving.code or 0)
     except Exception as error:
         return _tell(error, Console(quick.json), quick.debug)
-    with _machine_stream(values.json) as stream:
-        console = Console(values.json, values.quiet, stream)
+    with machine_stream(values.json) as stream:
+        console = Console(values.json, values.quiet, stream, values.debug)
         try:
             with cancelling(console) as cancel:
                 return {"animate": _animate, "batch": _batch}[values.command](values, console, cancel.is_set)
@@ -133,29 +131,3 @@ def _tell(error: BaseException, console: Console, debug: bool) -> int:
     told = failure(error, debug)
     console.error(**told)
     return int(told["exit_code"])
-
-
-@contextlib.contextmanager
-def _machine_stream(machine: bool) -> Iterator[TextIO | None]:
-    """With ``--json``, a stream on stdout for our lines alone: what Blender and its exporters print goes to stderr."""
-    if not machine:
-        yield None
-        return
-    sys.stdout.flush()
-    _flush_c()
-    ours = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with open(ours, "w", encoding="utf-8", closefd=False) as stream:
-            yield stream
-        sys.stdout.flush()
-        _flush_c()
-    finally:
-        os.dup2(ours, 1)
-        os.close(ours)
-
-
-def _flush_c() -> None:
-    """Blender prints through C's own buffer."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # not to be had that way: lines may then mix
-        ctypes.CDLL(None).fflush(None)

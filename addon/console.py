@@ -30,10 +30,13 @@ class Console:
             ``warning`` (text), ``result`` (the command's own keys) or ``error`` (text, kind, exit_code).
         quiet: warnings, results and progress are not said; errors are.
         stream: for the JSON lines; None is stdout.
+        debug: what Blender's exporters print is let through.
     """
 
-    def __init__(self, machine: bool = False, quiet: bool = False, stream: TextIO | None = None) -> None:
-        self.machine, self.quiet, self._stream = machine, quiet, stream
+    def __init__(
+        self, machine: bool = False, quiet: bool = False, stream: TextIO | None = None, debug: bool = False
+    ) -> None:
+        self.machine, self.quiet, self._stream, self.debug = machine, quiet, stream, debug
         self.warnings: list[str] = []
         self._open = False  # a progress line without its end
         self._stage, self._last = "", -1e9

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from posecore.errors import OutputError
 from posecore.files import atomic_path
 
 from .export_bvh import write_pose_bvh
+from .streams import hushed
 
-__all__ = ["SUFFIXES", "Job", "available", "export", "family"]
+__all__ = ["SUFFIXES", "Job", "available", "export", "family", "reason_of"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Job:
         armatures: the rigs that were animated.
         frame_start: first frame, ``frame_end``: last frame, both written.
         deform_only: FBX, glTF and USD: only the bones that move the mesh, and those they hang on.
+        verbose: let through what Blender prints meanwhile.
     """
 
     scene: bpy.types.Scene
@@ -42,6 +44,7 @@ class Job:
     frame_start: int
     frame_end: int
     deform_only: bool = False
+    verbose: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,10 @@ def _write_usd(path: Path, job: Job) -> None:
 
 
 def _write_bvh(path: Path, job: Job) -> None:
-    write_pose_bvh(path, job.armatures[0], job.scene, job.frame_start, job.frame_end)
+    try:
+        write_pose_bvh(path, job.armatures[0], job.scene, job.frame_start, job.frame_end)
+    except OutputError as error:  # names the temporary path
+        raise error.__cause__ or error from error
 
 
 _USD = _Format(_write_usd, "wm.usd_export")
@@ -182,32 +188,58 @@ def export(path: Path, job: Job) -> list[Path]:
     kind = _FORMATS[path.suffix.lower()]
     files = family(path, len(job.armatures))
     for number, file in enumerate(files):
-        part = job if len(files) == 1 else _only(job, number)
+        part = job if len(files) == 1 else replace(job, armatures=(job.armatures[number],))
         with _enabled(kind), _prepared(part) if kind.objects else contextlib.nullcontext():
             _write_whole(file, kind, part)
     return files
-
-
-def _only(job: Job, number: int) -> Job:
-    return Job(job.scene, (job.armatures[number],), job.frame_start, job.frame_end, job.deform_only)
 
 
 def _write_whole(path: Path, kind: _Format, job: Job) -> None:
     try:
         if kind.objects:
             with _folder_beside(path) as folder:
-                kind.write(folder / path.name, job)
+                with hushed(not job.verbose):
+                    kind.write(folder / path.name, job)
+                if not is_whole(folder / path.name):
+                    raise OutputError(f"{path}: Blender could not write all of it; is the disk full?")
                 _move_in(folder, path)
         else:
             with atomic_path(path) as temporary:
                 temporary.unlink()
-                kind.write(temporary, job)
-                if not temporary.is_file():
-                    raise OutputError(f"{path}: Blender wrote nothing there")
-    except RuntimeError as error:  # what a failed operator raises: "Error: …" and a trail of its own
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = lines[-1].removeprefix("Error: ") if lines else "no reason given"
-        raise OutputError(f"{path}: Blender could not write it ({reason})") from error
+                with hushed(not job.verbose):
+                    kind.write(temporary, job)
+                if not is_whole(temporary):
+                    raise OutputError(f"{path}: Blender could not write all of it; is the disk full?")
+    except RuntimeError as error:  # what a failed operator raises
+        raise OutputError(f"{path}: Blender could not write it ({reason_of(error)}); is the disk full?") from error
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write there ({error.strerror or error})") from error
+
+
+def reason_of(error: RuntimeError) -> str:
+    """The telling line of what a failed operator raises: a message, or a whole stack trace with its place below."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Location:")]
+    return lines[-1].removeprefix("Error: ") if lines else "no reason given"
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is there to its end. USD's writers say nothing of a full disk."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return False
+    if not size or path.suffix.lower() not in (".usd", ".usda", ".usdc"):
+        return size > 0
+    with open(path, "rb") as stream:
+        head = stream.read(24)
+        if head[:8] != b"PXR-USDC":  # text: ends with the brace of the outermost prim
+            stream.seek(max(0, size - 64))
+            return stream.read().rstrip().endswith(b"\n}")
+        contents = int.from_bytes(head[16:24], "little")  # at the end: a count, then 32 bytes each
+        stream.seek(min(contents, size))
+        count = int.from_bytes(stream.read(8), "little")
+        return contents > 0 and contents + 8 + 32 * count == size
 
 
 @contextlib.contextmanager
@@ -226,18 +258,13 @@ def _folder_beside(path: Path) -> Iterator[Path]:
 def _move_in(folder: Path, path: Path) -> None:
     """Move side files first, the named file last: whoever sees it sees what it refers to."""
     made = folder / path.name
-    if not made.is_file() or not made.stat().st_size:
-        raise OutputError(f"{path}: Blender wrote nothing there")
-    try:
-        for item in sorted(folder.rglob("*"), key=lambda item: (item == made, item)):
-            target = path.parent / item.relative_to(folder)
-            if item.is_dir():
-                if any(item.iterdir()):
-                    target.mkdir(exist_ok=True)
-            else:
-                os.replace(item, target)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write there ({error.strerror or error})") from error
+    for item in sorted(folder.rglob("*"), key=lambda item: (item == made, item)):
+        target = path.parent / item.relative_to(folder)
+        if item.is_dir():
+            if any(item.iterdir()):
+                target.mkdir(exist_ok=True)
+        else:
+            os.replace(item, target)
 
 
 # -- the scene as the exporters want it, and back

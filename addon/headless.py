@@ -93,7 +93,7 @@ def animate(
     if options.set_range:
         scene.frame_end = max(last, scene.frame_end)
         scene.frame_start, scene.frame_end = first, last
-    job = exporting.Job(scene, tuple(done), first, last, options.deform_only)
+    job = exporting.Job(scene, tuple(done), first, last, options.deform_only, console.debug)
     for path in options.output:
         _stop_if(cancelled, outcome)
         console.say(f"writing {path}")

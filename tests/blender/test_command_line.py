@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,17 @@ def test_no_person_is_exit_code_4(commands, tmp_path: Path) -> None:
     words = ["animate", "--video", tmp_path / "grass_%02d.png", "--new-skeleton", "--output", tmp_path / "a.blend"]
     (said,) = commands("none", [*words, "--takes", tmp_path / "takes"])
     assert said.code == 4 and re.search("no person", said.errors[0]), said.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on files")
+def test_a_full_disk_leaves_what_was_there(commands, tmp_path: Path) -> None:
+    moving, place = write_movement(tmp_path / "moving.npz"), tmp_path / "out"
+    place.mkdir()
+    outputs = [place / f"a.{kind}" for kind in ("blend", "fbx", "glb", "gltf", "bvh", "usd", "usda")]
+    for path in outputs:
+        path.write_text("old", encoding="utf-8")
+    calls = [["animate", "--motion", moving, "--output", path] for path in outputs]
+    for path, said in zip(outputs, commands("plain", *calls, file_limit=4000), strict=True):
+        assert said.code == 5 and len(said.errors) == 1, (path, said)
+        assert said.errors[0].startswith(f"error: {path}: ") and "Traceback" not in said.stderr
+    assert {path: path.read_text(encoding="utf-8") for path in place.iterdir()} == dict.fromkeys(outputs, "old")

@@ -1,7 +1,7 @@
 """Runs headless commands as ``blender --command posecore`` does, each in a fresh copy of a scene.
 
-Arguments: a JSON file ``{"scene": …, "commands": [[…], …], "after": …}`` where ``scene`` is ``none``, ``plain``,
-``two``, ``stub``, ``rigify`` or a .blend, and ``interrupt`` may hold seconds until a Ctrl-C.
+Argument: a JSON file ``{"scene": …, "commands": [[…], …]}`` where ``scene`` is ``none``, ``plain``, ``two``, ``stub``,
+``rigify`` or a .blend. ``interrupt`` may hold seconds until a Ctrl-C, ``file_limit`` bytes that no file may exceed.
 """
 
 import os
@@ -21,7 +21,7 @@ import common
 import making
 from mathutils import Vector
 
-from addon import command_line, worker_client
+from addon import command_line, streams, worker_client
 
 
 def make_scene(kind: str) -> None:
@@ -62,12 +62,28 @@ def captured():
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            command_line._flush_c()
+            streams.flush()
             os.dup2(kept[0], 1)
             os.dup2(kept[1], 2)
             for name, stream in (("stdout", out), ("stderr", err)):
                 stream.seek(0)
                 said[name] = stream.read().decode("utf-8", "replace")
+
+
+@contextmanager
+def small_files(limit: int | None):
+    """No file can grow over ``limit`` bytes, as on a full disk."""
+    if limit is None:
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class Counted(worker_client.WorkerProcess):
@@ -97,7 +113,7 @@ def main(path: str) -> dict:
         if seconds := asked.get("interrupt"):
             threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
         Counted.count, began = 0, time.monotonic()
-        with captured() as said:
+        with captured() as said, small_files(asked.get("file_limit")):
             code = command_line.execute(words)
         results.append(
             {"code": code, "spent": time.monotonic() - began, "memory": memory(), "workers": Counted.count, **said}
