@@ -18,9 +18,9 @@ from posecore.commands.common import (
     cancelling,
     check_outputs,
     describe_take,
-    save_motion,
 )
 from posecore.commands.reporting import Reporter
+from posecore.commands.rigging import RigOptions, save_outputs
 from posecore.commands.solving import SolveOptions, need_outputs, solve_take
 from posecore.errors import Cancelled
 
@@ -32,7 +32,7 @@ __all__ = ["Animate"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Animate(SolveOptions, CaptureOptions):
+class Animate(RigOptions, SolveOptions, CaptureOptions):
     """Video in, animation out."""
 
     video: Annotated[Positional[str], arg(metavar="VIDEO")]
@@ -56,16 +56,17 @@ class Animate(SolveOptions, CaptureOptions):
         wanted: list[tuple[Path, Sequence[str]]] = [(path, MOTION_SUFFIXES) for path in self.output]
         wanted += [(self.preview, PREVIEW_SUFFIXES)] if self.preview else []
         wanted += [(self.take, TAKE_SUFFIXES)] if self.take else []
-        check_outputs(wanted, inputs=[self.video])
+        check_outputs(wanted, inputs=[self.video, *([str(self.rig)] if self.rig else [])])
+        target = self.target(self.output, self.in_place)
         with cancelling(reporter) as cancel:
             take = capture_one(self.video, self, reporter, cancel, self.take or self.output[0])
             if self.take:
                 take.save(self.take)
             motion = solve_take(take, self)
-            save_motion(motion, self.output, reporter)
+            save_outputs(motion, self.output, target, reporter)
             if self.preview:
                 write_preview(self.video, self, take, motion, self.preview, reporter, cancel)
-        facts = describe_take(take)
+        facts = describe_take(take) | (target.facts() if target else {})
         outputs = [path for path, _ in wanted]
         reporter.result(summary(facts, outputs), command="animate", outputs=[str(path) for path in outputs], **facts)
 

@@ -16,7 +16,6 @@ from posecore.commands.reporting import Reporter
 from posecore.errors import OutputError, PosecoreError
 
 if TYPE_CHECKING:
-    from posecore.motion import Motion
     from posecore.takes import Take
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "cancelling",
     "check_outputs",
     "describe_take",
-    "save_motion",
 ]
 
 MOTION_SUFFIXES = (".bvh", ".glb", ".gltf", ".npz")
@@ -120,11 +118,3 @@ def describe_take(take: Take) -> dict[str, Any]:
         "seconds": round(float(take.times[-1] - take.times[0]), 3) if len(take) else 0.0,
         "source": take.source,
     }
-
-
-def save_motion(motion: Motion, outputs: Sequence[Path], reporter: Reporter) -> None:
-    """Write ``motion`` to every path, by suffix, and pass on the warnings it carries."""
-    for text in motion.notes.get("warnings", []):
-        reporter.warning(str(text))
-    for path in outputs:
-        motion.save(path)

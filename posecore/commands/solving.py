@@ -16,9 +16,9 @@ from posecore.commands.common import (
     UsageError,
     check_outputs,
     describe_take,
-    save_motion,
 )
 from posecore.commands.reporting import Reporter
+from posecore.commands.rigging import RigOptions, save_outputs
 
 if TYPE_CHECKING:
     from posecore.motion import Motion
@@ -65,7 +65,7 @@ def need_outputs(outputs: Sequence[Path]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Solve(SolveOptions):
+class Solve(RigOptions, SolveOptions):
     """Take in, animation out: light work, to be repeated with other settings."""
 
     take: Annotated[Positional[Path], arg(metavar="TAKE")]
@@ -79,10 +79,12 @@ class Solve(SolveOptions):
 
         self.check()
         need_outputs(self.output)
-        check_outputs([(path, MOTION_SUFFIXES) for path in self.output], inputs=[str(self.take)])
+        inputs = [str(path) for path in (self.take, self.rig) if path]
+        check_outputs([(path, MOTION_SUFFIXES) for path in self.output], inputs=inputs)
+        target = self.target(self.output, self.in_place)
         take = Take.load(self.take)
-        save_motion(solve_take(take, self), self.output, reporter)
-        facts = describe_take(take)
+        save_outputs(solve_take(take, self), self.output, target, reporter)
+        facts = describe_take(take) | (target.facts() if target else {})
         reporter.result(
             summary(facts, self.output), command="solve", outputs=[str(path) for path in self.output], **facts
         )

@@ -49,7 +49,8 @@ def retarget(
 
     Returns:
         The movement of the mapped bones. ``notes["warnings"]`` holds one line for each thing worth knowing,
-        ``notes["scale"]`` the size of the path, target over source.
+        ``notes["unmapped"]`` the roles without a bone, for which their neighbours make up, ``notes["scale"]`` the
+        size of the path, target over source.
 
     Raises:
         PosecoreError: a required role has no bone, the mapping names bones that the rig lacks, or the path shall go
@@ -63,7 +64,7 @@ def retarget(
     check_mapping(rig, mapping, settings)
     mapping = _only_bones(mapping)
     stage = set_stage(rig, mapping)
-    warnings = [*rig.warnings, *mapping.warnings, *stage.warnings, *_absent(mapping)]
+    warnings = [*rig.warnings, *mapping.warnings, *stage.warnings]
 
     rest = source_rest(motion.offsets)
     joints, turns = forward_kinematics(motion.rotations, motion.offsets, motion.translation)
@@ -75,7 +76,8 @@ def retarget(
     scale = _travel(pose, source, mapping, settings, warnings)
     if settings.lock_feet:
         warnings += lock_feet(pose, motion, source.joints, scale)
-    return _rig_motion(pose, motion, {"warnings": warnings, "scale": scale})
+    unmapped = [role for role in ROLES if role not in stage.bones]
+    return _rig_motion(pose, motion, {"warnings": warnings, "unmapped": unmapped, "scale": scale})
 
 
 def check_mapping(rig: Rig, mapping: Mapping, settings: RetargetSettings) -> None:
@@ -105,11 +107,6 @@ def check_mapping(rig: Rig, mapping: Mapping, settings: RetargetSettings) -> Non
 def _only_bones(mapping: Mapping) -> Mapping:
     """The mapping without empty matches."""
     return Mapping({r: m for r, m in mapping.matches.items() if m.bone}, mapping.preset, mapping.root, mapping.warnings)
-
-
-def _absent(mapping: Mapping) -> list[str]:
-    absent = [name for name in ROLES if not mapping.bone(name)]
-    return [f"no bone for {', '.join(absent)}: its neighbours make up for it"] if absent else []
 
 
 class _Source:
