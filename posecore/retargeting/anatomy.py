@@ -66,10 +66,10 @@ def arm_cost(before: float, apart: float, upper: float, fore: float, after: floa
     """
     if min(upper, fore) <= 0:
         return 1e3
-    cost = _off(fore / upper, 0.9, 0.18) + _over(before / upper, 1.0, 0.3)
+    cost = _off(fore / upper, 0.9, 0.19) + _over(before / upper, 1.0, 0.3)
     cost += _off(apart / upper, 0.6, 0.45)
     cost += 1.5 if after is None else min(_off(after / fore, 0.5, 0.55), 1.2)
-    return cost - (1.0 if fingers >= 3 else 0.7 if fingers == 2 else 0.0)
+    return cost - (1.0 if fingers >= 2 else 0.0)
 
 
 def body_cost(leg: float, arm: float, trunk: float, hips: float, shoulders: float) -> float:

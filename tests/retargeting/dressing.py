@@ -65,7 +65,9 @@ class _Dresser:
     def face(self) -> None:
         if "head" in self.bone:
             for x in (0.03, -0.03):
-                self.chain(self.bone["head"], self.at("head") + self.side(x, 0.06, 0.07) * self.metre, 0.02 * self.ahead, 1)
+                self.chain(
+                    self.bone["head"], self.at("head") + self.side(x, 0.06, 0.07) * self.metre, 0.02 * self.ahead, 1
+                )
             self.chain(self.bone["head"], self.at("head") + self.side(0, 0.02, 0.04) * self.metre, 0.05 * self.ahead, 1)
 
     def hair(self) -> None:
