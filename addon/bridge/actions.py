@@ -19,7 +19,7 @@ from . import slots
 from .checking import check, obstacles
 from .controls import switch_channels
 from .curves import Channel, Curves
-from .inheriting import inheritance, rest_channels
+from .inheriting import inheritance, posed_upstream, rest_channels
 from .keys import motion_channels
 from .probing import plain_switches
 from .stashing import stash as put_by
@@ -135,8 +135,15 @@ def _write_new(
             new = slots.copied_action(old, name)
             Curves(new.action, new.slot).remove({path for path, _ in paths} - before.kept)
     new = new or slots.new_action(name, armature)
-    keys = Curves(new.action, new.slot).write([*channels, *rested], frames)
+    curves = Curves(new.action, new.slot)
+    keys = curves.write([*channels, *rested], frames)
     slots.mark(new.action, name, written | {channel.path for channel in rested})
+    if posed := posed_upstream(armature, {path for path, _ in curves.paths()}, mapped, switches):
+        others = f" and {len(posed) - 3} more" if len(posed) > 3 else ""
+        warnings.append(
+            f"{', '.join(posed[:3])}{others} stand off their rest pose and carry keyed bones: the movement comes on top"
+            " of that; clear their transforms (Alt+G, R, S) if it is not meant"
+        )
     slots.assign(armature, new)
     return new.action, keys, warnings
 

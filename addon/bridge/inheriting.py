@@ -13,6 +13,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+from mathutils import Matrix, Vector
 from scipy.spatial.transform import Rotation
 
 from .channels import PROPERTY
@@ -20,7 +21,7 @@ from .curves import Channel, bone_of, bone_path
 from .probing import is_plain
 from .stage import Stage
 
-__all__ = ["Inheritance", "inheritance", "rest_channels", "upstream"]
+__all__ = ["Inheritance", "inheritance", "posed_upstream", "rest_channels", "upstream"]
 
 _REST = {
     "location": [0.0, 0.0, 0.0],
@@ -29,6 +30,7 @@ _REST = {
     "rotation_quaternion": [1.0, 0.0, 0.0, 0.0],
     "rotation_axis_angle": [0.0, 0.0, 1.0, 0.0],
 }
+_STILL = Matrix.Identity(4)
 _OBJECT = (*_REST, "delta_location", "delta_rotation_euler", "delta_rotation_quaternion", "delta_scale")
 
 
@@ -97,6 +99,33 @@ def rest_channels(armature: bpy.types.Object, paths: Iterable[str]) -> list[Chan
         if what == rotation or not what.startswith("rotation"):
             channels.append(Channel(path, bone, np.array([_REST[what]])))
     return channels
+
+
+def posed_upstream(
+    armature: bpy.types.Object, keyed: set[str], mapped: Sequence[str], switches: Sequence[tuple[str, str, Any]] = ()
+) -> list[str]:
+    """Bones that carry mapped ones, get no keys and stand off their rest pose: the movement comes on top of that.
+
+    Args:
+        keyed: data paths that have keys.
+        mapped: bones that are keyed; a location or scale of theirs that is not keyed counts too.
+    """
+    posed, moved = [], []
+    for bone in armature.pose.bones:
+        place = bone_path(bone.name, "location") in keyed or bone.location.length < 1e-5
+        size = (bone.scale - Vector((1, 1, 1))).length < 1e-5
+        if bone.name in mapped:
+            if not place or not size:
+                moved.append(bone.name)
+        elif not any(bone_path(bone.name, name) in keyed for name in _REST):
+            turned = max(
+                abs(a - b)
+                for row, rest in zip(bone.matrix_basis, _STILL, strict=True)
+                for a, b in zip(row, rest, strict=True)
+            )
+            if turned > 1e-4:
+                posed.append(bone.name)
+    return [*upstream(armature, posed, mapped, switches), *moved]
 
 
 def upstream(

@@ -80,7 +80,8 @@ def test_rigify(special) -> None:
     assert found["mm"] < 0.05, "an old path of the root and an old sway of the chest are not added"
     assert found["held"] == {bone: [[1.0, 0.0]] for bone in ("root", "chest", "hips")}
     assert found["went on"] == [2, 2], "a finger and a tweak go on"
-    assert len(found["missing"]) == 2 and "no_such" in found["missing"][0] and "nobody" in found["missing"][1]
+    assert len(found["missing"]) == 3 and "no_such" in found["missing"][0] and "nobody" in found["missing"][1]
+    assert found["missing"][2].startswith("chest, forearm_fk.L stand off their rest pose"), "and the jaw is no matter"
 
 
 def test_nothing_changes_that_was_not_asked(actions) -> None:
@@ -126,3 +127,10 @@ def test_times_are_true(actions) -> None:
     assert found["own"] == [51, 60, 50, 1.0]
     assert found["ntsc"] == [30, 1.001]
     assert found["single"] == 1
+
+
+def test_keys_are_quick(run) -> None:
+    found = run("check_bridge_speed.py")
+    assert found["quaternions"]["keys"] == 60 * 3000 * 4
+    for name, measured in found.items():
+        assert measured["seconds"] < 1.0, (name, measured)

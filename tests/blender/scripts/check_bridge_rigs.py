@@ -159,7 +159,7 @@ def try_one(make, mapper, show):
     expected, joints = planned.joints(), motion.joints()
     errors, angles = [], []
     paths = np.ptp(expected[[frame - 1 for frame in FRAMES]][:, deform], axis=0)
-    result["travelled_m"] = float(np.linalg.norm(paths, axis=-1).min())
+    result["travelled_m"] = float(np.median(np.linalg.norm(paths, axis=-1)))
     for frame in FRAMES:
         heads = shown(armature, rig, frame)
         errors.append(np.linalg.norm(heads - expected[frame - 1], axis=1)[deform].max())

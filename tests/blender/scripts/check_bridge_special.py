@@ -216,6 +216,10 @@ def rigify(legs: str = "FK"):
         "seconds": seconds,
     }
     armature.animation_data.action = None
+    for bone in ("root", "hips", "torso", "upper_arm_tweak.L", "jaw_master"):
+        pose[bone].location = (0, 0, 0) if bone != "jaw_master" else (0, 0.1, 0)
+    pose["chest"].location = (0, 0.1, 0)
+    pose["forearm_fk.L"].scale = (1, 1.2, 1)
     missing = apply_motion(planned, armature, scene, switches=[("torso", "no_such", 1.0), ("nobody", "IK_FK", 1.0)])
     found["missing"] = list(missing.warnings)
     found["state"] = [state, scene.frame_current]
