@@ -30,12 +30,10 @@ def posecore_after_load(*_: Any) -> None:
 def posecore_after_undo(*_: Any) -> None:
     """Undo takes the scene's settings back, not what is kept beside them: make them agree."""
     for scene in bpy.data.scenes:
+        live.restore(scene)
         clip = state.clip(scene)
-        if not scene.posecore.capture.takes and clip.takes and clip.source == live.source_of(scene):
+        if clip.takes and not scene.posecore.capture.takes:
             scene.posecore.capture.takes = "\n".join(map(str, clip.takes))
-        elif clip.source != live.source_of(scene):
-            live.source_changed(scene)
-            continue
         targets.check(scene)
         live.request(scene)
     timers.redraw()

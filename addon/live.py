@@ -32,7 +32,6 @@ __all__ = [
     "request",
     "restore",
     "source_changed",
-    "source_of",
     "steps",
     "warm_up",
 ]
@@ -112,11 +111,6 @@ def source_changed(scene: bpy.types.Scene) -> None:
     timers.ensure()
 
 
-def source_of(scene: bpy.types.Scene) -> str:
-    """The scene's source as a whole path, "" for none."""
-    return settings.source_path(scene)
-
-
 def describe_now(scene: bpy.types.Scene) -> None:
     """Look into the source at once."""
     from . import sources
@@ -153,9 +147,10 @@ def _described(key: int, clip: state.Clip, outcome: Outcome) -> None:
 
 
 def restore(scene: bpy.types.Scene) -> None:
-    """After a file was opened: the source is looked into again and its Takes, if they are still there, are back."""
+    """After a file was opened, and after undo: where the scene's source is another than we know, look into it. Its
+    Takes, if they are still there, are back."""
     values = scene.posecore.capture
-    if not values.source or state.clip(scene).source:
+    if settings.source_path(scene) == state.clip(scene).source:
         return
     paths = [Path(path) for path in values.takes.split("\n") if path]
     source_changed(scene)

@@ -206,14 +206,14 @@ class POSECORE_UL_bones(bpy.types.UIList):
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0):
         """See the class."""
-        split = layout.split(factor=0.46)
+        split = layout.split(factor=0.5)
         name = split.row()
         name.alert = item.state == "required"
         name.label(text=item.title, icon=self.ICONS.get(item.state, "NONE"))
         row = split.row()
         row.alert = item.state == "required"
         row.label(text=item.bone or ("needed" if item.state == "required" else "–"))
-        if item.bone:
+        if item.bone and item.confidence < 0.995:
             number = row.row()
             number.ui_units_x = 2.2
             number.alignment = "RIGHT"

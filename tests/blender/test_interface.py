@@ -71,6 +71,7 @@ def test_the_worker_from_the_tab(run, tmp_path: Path) -> None:
     # files
     assert result["job after loading"]
     assert result["restored"] == [True, 5]
+    assert result["undone"] == [True, 5, "Analysed before"] and result["redone"] == ["", 0]
     assert result["copied"] == [True, 5] and "sapnet" in result["estimators"]
     assert "press Analyse again" in result["take gone"]
     assert result["self-test"][0] == "FINISHED" and "sapnet on cpu" in result["self-test"][1]

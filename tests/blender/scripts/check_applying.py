@@ -6,6 +6,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import dataclasses
 import time
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import numpy as np
 
 import addon
 from addon import live, panels, paths, settings, state, timers
+
+HARDLY = "frames 38-46: the person is hardly seen"
 
 
 def curves(armature) -> dict[tuple[str, int], np.ndarray]:
@@ -49,6 +52,9 @@ def main(folder: str) -> dict:
     paths.presets_folder = lambda: presets_folder
     ops, values, out = bpy.ops.posecore, scene.posecore, {}
     motion = making.walk(60)
+    confidence = np.ones((60, 24), np.float32)
+    confidence[38:47] = 0.2
+    motion = dataclasses.replace(motion, confidence=confidence, notes={"warnings": [HARDLY]})
     motion.save(place / "walk.npz")
     values.capture.source = str(place / "walk.npz")
     out["source"] = state.clip(scene).info.text
@@ -104,7 +110,7 @@ def main(folder: str) -> dict:
     out["drawn"] = [
         d for panel in panels.CLASSES if issubclass(panel, bpy.types.Panel) for d in fake_layout.draw(panel)
     ]
-    out["worst"] = pressed(ops.go_to_worst)
+    out["worst"] = [*pressed(ops.go_to_worst), scene.frame_current]
 
     # -- sliders afterwards: the same action, other keys
     tracks = len(armature.animation_data.nla_tracks)

@@ -125,6 +125,19 @@ def main(folder: str) -> dict:
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     scene = bpy.context.scene
     out["restored"] = [scene.posecore.capture.takes == takes, len(state.clip(scene).motion or ())]
+    # -- undo back to before another source was chosen
+    bpy.ops.ed.undo_push(message="Analysed")
+    scene.posecore.capture.source = ""
+    bpy.ops.ed.undo_push(message="No source")
+    bpy.ops.ed.undo()
+    scene = bpy.context.scene
+    clip = state.clip(scene)
+    out["undone"] = [scene.posecore.capture.takes == takes, len(clip.motion or ()), clip.message]
+    bpy.ops.ed.redo()
+    out["redone"] = [bpy.context.scene.posecore.capture.source, len(state.clip(bpy.context.scene).takes)]
+    bpy.ops.ed.undo()
+    scene = bpy.context.scene
+
     # -- a copied scene finds its clip when the tab is drawn
     bpy.ops.scene.new(type="FULL_COPY")
     copied = bpy.context.scene
