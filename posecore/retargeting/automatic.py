@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,32 +29,34 @@ _LIMBS = {"Leg": ("UpperLeg", "LowerLeg", "Foot", "Toes"), "Arm": ("Shoulder", "
 _REQUIRED = [name for name, its_role in ROLES.items() if its_role.required]
 
 
-def map_rig(rig: Rig, preset: str | Preset | None = "auto") -> Mapping:
+def map_rig(rig: Rig, preset: str | Preset | None = "auto", folder: Path | None = None) -> Mapping:
     """Find the bones of a humanoid.
 
     Args:
         rig: the rig.
         preset: ``"auto"`` takes the preset that fits best, and names, tree and places where none does; None never
-            takes one; else a preset, or the name of a shipped one.
+            takes one; else a preset, or the name of one.
+        folder: where the user's own presets lie.
 
     Returns:
         A mapping with a confidence for each bone; empty, with a warning, if the rig holds no body.
 
     Raises:
         PosecoreError: the preset that was asked for is unknown or does not fit the rig.
+        SourceError: it is the user's, and its file is malformed.
     """
-    chosen = _chosen(rig, preset)
+    chosen = _chosen(rig, preset, folder)
     if chosen is not None:
         return _by_preset(rig, chosen)
     return _by_names_and_places(rig)
 
 
-def _chosen(rig: Rig, preset: str | Preset | None) -> Preset | None:
+def _chosen(rig: Rig, preset: str | Preset | None, folder: Path | None) -> Preset | None:
     if preset is None:
         return None
     if preset == "auto":
-        return presets.best(rig, presets.listing())
-    chosen = presets.load(preset) if isinstance(preset, str) else preset
+        return presets.best(rig, presets.listing(folder))
+    chosen = presets.load(preset, folder) if isinstance(preset, str) else preset
     found = chosen.bones(rig)
     missing = [name for name in _REQUIRED if name in chosen.roles and name not in found]
     if missing:
@@ -136,7 +139,6 @@ def _merged(
     placed = body.roles if body else {}
     roles: dict[str, int] = {}
     reasons: dict[str, str] = {}
-    warnings: list[str] = []
     groups = [[side + part for part in parts] for side in ("left", "right") for parts in _LIMBS.values()]
     middle = [role for role in ROLES if not ROLES[role].side]
     overruled = _implausible(rig, named, placed)
@@ -147,7 +149,6 @@ def _merged(
         by_place = {(mirror_role(role) if swapped else role): bone for role, bone in placed.items()}
         by_place = {role: by_place[role] for role in group if role in by_place}
         if limb and limb in overruled:
-            warnings.append(f"the bones' names do not fit their places: {limb} was mapped by place")
             by_name = {}
         for role in group:
             if role in by_name:
@@ -155,7 +156,10 @@ def _merged(
                 reasons[role] = "name and place" if by_place.get(role) == by_name[role] else "name"
             elif role in by_place and _fits_in(rig, role, by_place[role], by_name | roles):
                 roles[role], reasons[role] = by_place[role], "place"
-    return roles, reasons, tuple(warnings)
+    if not overruled:
+        return roles, reasons, ()
+    limbs = ", ".join(limb.replace("L", " l").replace("A", " a") for limb in overruled)
+    return roles, reasons, (f"the bones' names do not fit their places ({limbs}): mapped by place; check these bones",)
 
 
 def _named_the_other_way(named: dict[str, int], placed: dict[str, int]) -> bool:

@@ -22,7 +22,7 @@ from posecore.retargeting.mapping import Mapping
 from posecore.retargeting.rig import Rig
 from posecore.retargeting.roles import ROLES
 
-__all__ = ["Preset", "Switch", "best", "from_mapping", "listing", "load", "read", "save"]
+__all__ = ["Preset", "Switch", "best", "faults", "from_mapping", "listing", "load", "read", "save"]
 
 _SHIPPED = Path(__file__).parent / "preset_files"
 #: A preset is taken for a rig's own only if the rig has this share of the roles that it names …
@@ -220,18 +220,29 @@ def _shipped() -> tuple[Preset, ...]:
     return tuple(read(path) for path in sorted(_SHIPPED.glob("*.json")))
 
 
+def _of_user(folder: Path | None) -> list[Preset | SourceError]:
+    """The presets of a folder, or what is wrong with them."""
+    entries: list[Preset | SourceError] = []
+    for path in sorted(Path(folder).glob("*.json")) if folder else ():
+        try:
+            entries.append(read(path))
+        except SourceError as error:
+            entries.append(error)
+    return entries
+
+
+def faults(folder: Path) -> list[str]:
+    """One line for each malformed preset file in a folder."""
+    return [str(entry) for entry in _of_user(folder) if isinstance(entry, SourceError)]
+
+
 def listing(folder: Path | None = None) -> list[Preset]:
     """The shipped presets, and those in the user's ``folder`` (which hide shipped ones of the same name), by title.
 
-    Malformed files of the user are left out: :func:`read` tells what is wrong with one.
+    Malformed files of the user are left out: :func:`faults` names them.
     """
     found = {preset.name: preset for preset in _shipped()}
-    for path in sorted(Path(folder).glob("*.json")) if folder else ():
-        try:
-            preset = read(path)
-        except SourceError:
-            continue
-        found[preset.name] = preset
+    found |= {entry.name: entry for entry in _of_user(folder) if isinstance(entry, Preset)}
     return sorted(found.values(), key=lambda preset: preset.title.lower())
 
 

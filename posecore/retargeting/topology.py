@@ -28,6 +28,8 @@ CANDIDATES = 14
 READINGS, UNLIKELY = 3, 15.0
 #: Bones of a chain that may play a role: hair and tails go on for ever.
 LONGEST = 16
+#: Bones of a chain that are compared.
+DEEPEST = 100
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,11 @@ class _Tree:
             out.append(self.parents[out[-1]])
         return out[::-1]
 
-    def match(self, one: int, other: int) -> tuple[float, tuple[int, int] | None]:
+    def match(self, one: int, other: int, depth: int = 0) -> tuple[float, tuple[int, int] | None]:
         """Length of the longest pair of like chains below two bones, and the pair that comes next in it."""
         known = self._matches.get((one, other))
+        if depth > DEEPEST:
+            return 0.0, None
         if known is None:
             short, long = sorted((self.tails[one], self.tails[other]))
             leaves = not self.children[one] and not self.children[other]
@@ -128,7 +132,7 @@ class _Tree:
                     short, long = sorted((self.lengths[a], self.lengths[b]))
                     if long - short > 0.22 * long + 0.004 * self.size:
                         continue
-                    value = self.match(a, b)[0] + long - 3 * (long - short)
+                    value = self.match(a, b, depth + 1)[0] + long - 3 * (long - short)
                     # equal ones: a bone at its parent's very place is a step too
                     if value > known[0] or known[1] is None:
                         known = (value, (a, b))
@@ -139,7 +143,8 @@ class _Tree:
         """The longest pairs of like chains that start at one bone."""
         found = []
         for base, children in enumerate(self.children):
-            for one, other in combinations(children, 2):
+            # a limb has two bones at least
+            for one, other in combinations([child for child in children if self.children[child]], 2):
                 short, long = sorted((self.lengths[one], self.lengths[other]))
                 if long - short <= 0.3 * long + 0.02 * self.size:
                     found.append((short + self.match(one, other)[0], base, one, other))

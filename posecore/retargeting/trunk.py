@@ -61,9 +61,6 @@ def trunk_roles(
     across = at["leftUpperArm"] - at["rightUpperArm"]
     across = across / max(float(np.linalg.norm(across)), 1e-12)
 
-    def size_below(bone: int) -> int:
-        return 1 + sum(size_below(child) for child in children[bone])
-
     def next_up(bone: int) -> int:
         """The child that goes on towards the head: in the middle, upwards, with much on it. -1 for none."""
         options = []
@@ -76,7 +73,7 @@ def trunk_roles(
                 continue
             rises = float(step @ up) / trunk_length
             forward = float(np.linalg.norm(step - up * (step @ up))) / trunk_length
-            options.append((rises - forward - 2 * aside + 0.02 * min(size_below(child), 20), child))
+            options.append((rises - forward - 2 * aside + 0.02 * _size_below(child, children), child))
         return max(options)[1] if options else -1
 
     beyond: list[int] = []
@@ -98,6 +95,16 @@ def trunk_roles(
         return roles, None
     roles["head"] = head
     return roles, _face(head, children, heads, 0.3 * leg)
+
+
+def _size_below(bone: int, children: Sequence[Sequence[int]], most: int = 20) -> int:
+    """Bones at and under a bone, at most ``most``."""
+    seen = [bone]
+    for other in seen:
+        if len(seen) >= most:
+            return most
+        seen.extend(children[other])
+    return min(len(seen), most)
 
 
 def _hips(

@@ -120,6 +120,7 @@ def test_a_user_keeps_what_he_mapped(tmp_path: Path) -> None:
     assert "my_hero" in [preset.name for preset in presets.listing(folder)]
     assert "my_hero" not in [preset.name for preset in presets.listing()]
     assert presets.load("My hero ü", folder) == mine
+    assert map_rig(rig, folder=folder).preset == "my_hero" and presets.faults(folder) == []
 
 
 def test_everything_in_a_preset_survives_its_file(tmp_path: Path) -> None:
@@ -157,6 +158,7 @@ def test_a_malformed_file_has_one_clear_line(tmp_path: Path, text: str, what: st
         presets.load("x", tmp_path)
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
     assert len(presets.listing(tmp_path)) == len(presets.listing())  # the others are still there
+    assert presets.faults(tmp_path) == [str(caught.value)]
 
 
 def test_no_such_file_and_nowhere_to_write(tmp_path: Path) -> None:

@@ -115,6 +115,19 @@ def test_what_is_no_body() -> None:
         assert not mapping.matches and mapping.warnings == ("no body was found in this rig; choose the bones by hand",)
 
 
+def test_endless_chains_are_no_trouble() -> None:
+    """A curtain of two ropes with two thousand bones each."""
+    count = 2000
+    heads = np.zeros((2 * count + 1, 3))
+    heads[1:, 1] = -np.tile(np.arange(1.0, count + 1), 2)
+    heads[1:, 0] = np.repeat([1.0, -1.0], count)
+    parents = (-1, 0, *range(1, count), 0, *range(count + 1, 2 * count))
+    rest = np.tile(np.eye(4), (len(heads), 1, 1))
+    rest[:, :3, 3] = heads
+    curtain = Rig(tuple(f"b{n}" for n in range(len(heads))), parents, rest, heads - (0.0, 1.0, 0.0))
+    assert not map_rig(curtain).matches
+
+
 def test_facing_by_hand() -> None:
     """A person who looks along +X: up is Y, the left is -Z."""
     rig, truth = make(Build(arms=30.0))
