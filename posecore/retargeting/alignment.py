@@ -33,7 +33,7 @@ _BENT = np.radians(40.0)  # one bone of the trunk may lean this much by its natu
 _SHRUGGED = np.radians(60.0)  # so may a collar bone
 _ODD_END = np.radians(60.0)  # a hand that leaves the forearm by more has a tail that means nothing
 _UNLIKE = np.radians(10.0)  # feet whose slopes differ by more do not both stand
-_FLAT = (np.radians(-25.0), np.radians(60.0))  # slopes from ankle to toe of feet that stand flat
+_FLAT = (np.radians(-25.0), np.radians(75.0))  # slopes from ankle to toe joint of feet that stand flat
 
 #: The trunk's roles from below, and its joints.
 TRUNK = ("hips", "spine", "chest", "upperChest", "neck", "head")

@@ -309,3 +309,18 @@ def test_a_thousand_frames_are_quick():
         retarget(motion, rig, mapping, RetargetSettings(lock_feet=True))
         spent.append(time.process_time() - begun)
     assert min(spent) < 0.4  # 0.1 on an idle core
+
+
+@pytest.mark.parametrize(("fall", "flat"), [(10.0, True), (66.0, True), (85.0, False)])
+def test_feet_that_stand_stay_flat_however_steep_their_bones(fall, flat):
+    """From ankle to toe joint some rigs fall by 66° though the sole is flat; only what hangs is lifted."""
+    rig, mapping = make()
+    rest, tails = rig.rest.copy(), rig.tails.copy()
+    for side in ("left", "right"):
+        foot, toes = rig.index(mapping.bone(side + "Foot")), rig.index(mapping.bone(side + "Toes"))
+        rest[toes, :3, 3] = rest[foot, :3, 3] + 0.1 * np.array([0, -np.sin(np.radians(fall)), np.cos(np.radians(fall))])
+        tails[toes] = rest[toes, :3, 3] + (0, 0, 0.05)
+    steep = replace(rig, rest=rest, tails=tails)
+    turns = posed(retarget(still(), steep, mapping))[1]
+    foot = world_change(steep, turns, mapping.bone("leftFoot"))[0]
+    assert (foot.magnitude() < 1e-5) == flat
