@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 2.0
 
 #: Worst difference that is allowed: limb directions in degrees, positions in mm (None: the rig has other proportions).
-ALLOWED = {"mixamo": (1.0, 10.0), "unreal": (1.0, 10.0), "unnamed": (1.0, 10.0), "rigify": (2.0, None)}
+ALLOWED = {"mixamo": (0.5, 5.0), "unreal": (0.5, 5.0), "unnamed": (0.5, 5.0), "rigify": (0.5, None)}
 
 
 def clean_blenders() -> list[str]:
@@ -89,4 +89,5 @@ def test_a_clip_moves_the_rig(installed: dict[str, Any], kind: str) -> None:
         assert rig["keys"] > 20 * found["frames"] and rig["moved"] > 0.3
         assert rig["degrees"] < degrees, f"{clip}: {rig['worst_limb']} is {rig['degrees']:.2f} degrees off"
         if millimetres is not None:
+            assert abs(rig["height"]) < 40
             assert rig["millimetres"] < millimetres, f"{clip}: {rig['worst_joint']} {rig['millimetres']:.1f} mm off"

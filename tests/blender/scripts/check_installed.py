@@ -7,7 +7,9 @@ retargeting and the keys are those of the installed extension. Prints one line o
 import importlib
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import traceback
 
 import bpy
@@ -157,30 +159,47 @@ def compare(motion, armature, bones):
             b = want[:, joints.index(below)] - want[:, joints.index(joint)]
             cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
             angles[joint] = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))).max())
-    apart = np.linalg.norm(got - want, axis=2)
+    # A rig stands on its lowest bone, the movement on its soles: one height for all, told beside the rest.
+    height = float((got - want)[..., 1].mean())
+    apart = np.linalg.norm(got - want - [0, height, 0], axis=2)
     moved = np.linalg.norm(np.ptp(got.reshape(-1, 3), axis=0))
     return {
         "degrees": max(angles.values()),
         "worst_limb": max(angles, key=angles.get),
         "millimetres": 1000 * float(apart.max()),
+        "height": 1000 * height,
         "worst_joint": joints[int(apart.max(0).argmax())],
         "moved": float(moved),
     }
 
 
-def rigify():
-    """Rigify's human, generated here; the joints of its deforming bones."""
-    sys.path.insert(0, HERE)
-    import making
+def rigify_file():
+    """Rigify's human, generated in a process with user files of its own: a Blender in which the extension is not
+    enabled would take the extension's packages out of the folder that both share."""
+    folder = os.environ.get("POSECORE_BLENDER_CACHE") or tempfile.gettempdir()
+    path = os.path.join(folder, f"rigify-{'.'.join(map(str, bpy.app.version))}.blend")
+    if not os.path.exists(path):
+        with tempfile.TemporaryDirectory() as other:
+            command = [sys.executable, os.path.join(HERE, "make_rigify.py"), path]
+            environment = os.environ | {"BLENDER_USER_RESOURCES": other}
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=180, env=environment)
+    return path
 
-    armature = making.rigify_rig("rig")
+
+def rigify(path):
+    """The generated rig; the joints of its deforming bones."""
+    with bpy.data.libraries.load(path) as (_, wanted):
+        wanted.objects = ["rig"]
+    armature = wanted.objects[0]
+    bpy.context.scene.collection.objects.link(armature)
+    bpy.context.view_layer.update()
     names = {"shoulder": "upper_arm", "elbow": "forearm", "wrist": "hand", "hip": "thigh", "knee": "shin"}
     names["ankle"] = "foot"
     bones = {f"{side}_{joint}": f"DEF-{bone}.{side.upper()}" for joint, bone in names.items() for side in "lr"}
     return armature, bones
 
 
-def animate(client, clip, seconds):
+def animate(client, clip, seconds, rigify_path):
     """A clip onto four rigs, by the functions that the buttons call."""
     workflow = part("workflow")
     paths = workflow.analyse(client, workflow.CaptureOptions(source=clip, start=0.0, stop=seconds))
@@ -192,7 +211,7 @@ def animate(client, clip, seconds):
         "mixamo": lambda: rig_like(motion, "mixamo", 0),
         "unreal": lambda: rig_like(motion, "unreal", 50),
         "unnamed": lambda: rig_like(motion, "unnamed", 20),
-        "rigify": rigify,
+        "rigify": lambda: rigify(rigify_path),
     }
     for kind, make in makers.items():
         try:
@@ -214,12 +233,15 @@ def animate(client, clip, seconds):
 def main():
     """All of it."""
     words = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
+    rigify_path = rigify_file()
     result = install(words[0])
     client = part("worker_client").WorkerClient()
     try:
         result["worker"] = self_test(client)
         if len(words) > 1:
-            result["animated"] = {clip: animate(client, clip, float(words[2])) for clip in words[1].split("|")}
+            result["animated"] = {
+                clip: animate(client, clip, float(words[2]), rigify_path) for clip in words[1].split("|")
+            }
     finally:
         client.stop()
     return result

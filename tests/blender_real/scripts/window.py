@@ -14,6 +14,7 @@ PLACE = "/mnt"
 DISPLAY, WIDTH, HEIGHT = ":87", 1600, 900
 HERE = os.path.dirname(os.path.abspath(__file__))
 STEP = 7
+_TABS = 24  # width of the tabs at the sidebar's right
 
 
 class Trouble(Exception):
@@ -30,7 +31,7 @@ class Window:
         self.screen = subprocess.Popen(screen, stdout=self.log, stderr=self.log)
         self.wait(lambda: os.path.exists(f"/tmp/.X11-unix/X{DISPLAY[1:]}"), 20, "the screen")
         size = ["--window-geometry", "0", "0", str(WIDTH), str(HEIGHT)]
-        command = ["blender", *size, blend, "-P", f"{HERE}/window_inside.py"]
+        command = ["blender", "-y", *size, blend, "-P", f"{HERE}/window_inside.py"]
         self.blender = subprocess.Popen(command, stdout=self.log, stderr=self.log)
 
     def wait(self, done, seconds: float, what: str) -> None:
@@ -65,39 +66,76 @@ class Window:
         self.do("mousemove", x, y, "mousemove_relative", 1, 1)
         time.sleep(0.08)
 
-    def find(self, name: str) -> tuple[int, int]:
-        """Where in the sidebar the button of an operator or property is, felt with the mouse from top to bottom."""
-        left, top, width, height = self.ask("answer = sidebar()")
-        rows = []
-        for y in range(top + STEP, top + height - STEP, STEP):
-            self.move(left + (width - 20) // 2, y)
-            if self.ask("answer = under_the_mouse()").lower() == name.lower():
-                rows.append(y)
-            elif rows:
-                return left + (width - 20) // 2, rows[len(rows) // 2]
-        if rows:
-            return left + (width - 20) // 2, rows[len(rows) // 2]
+    def find(self, name: str, from_right: int = 0) -> tuple[int, int]:
+        """Where in the sidebar the button of an operator is, felt with the mouse from top to bottom.
+
+        Feels in the middle, or ``from_right`` pixels from the right edge. Scrolls down as needed.
+        """
+        for _ in range(4):
+            left, top, width, height = self.ask("answer = sidebar()")
+            x, rows = left + (width - from_right if from_right else (width - _TABS) // 2), []
+            for y in range(top + STEP, top + height - STEP, STEP):
+                self.move(x, y)
+                if self.ask("answer = under_the_mouse()") == name:
+                    rows.append(y)
+                elif rows:
+                    break
+            if rows:
+                return x, rows[len(rows) // 2]
+            self.wheel(8)
         raise Trouble(f"no button {name} in the sidebar")
 
-    def click(self, name: str) -> None:
+    def click(self, name: str, from_right: int = 0) -> None:
         """A real click on a button of the sidebar."""
-        x, y = self.find(name)
+        x, y = self.find(name, from_right)
         self.move(x, y)
-        self.do("click", 1)
+        self.press()
+        self.do("mouseup", 1)
+        self.settle()
         print(f"clicked {name} at {x}, {y}", flush=True)
 
     def wheel(self, clicks: int) -> None:
-        """Scroll the sidebar; down for positive numbers."""
-        left, top, width, height = self.ask("answer = sidebar()")
-        self.move(left + width // 2, top + height // 2)
+        """Scroll the sidebar at its margin (a list under the mouse would scroll itself); down for positive numbers."""
+        left, top, _, height = self.ask("answer = sidebar()")
+        self.move(left + 5, top + height // 2)
         for _ in range(abs(clicks)):
             self.do("click", 5 if clicks > 0 else 4)
-            time.sleep(0.1)
+            time.sleep(0.05)
+        time.sleep(0.5)
 
-    def picture(self, name: str) -> None:
+    def widen(self, pixels: int) -> bool:
+        """Pull the sidebar's left edge; whether it came along."""
+        for shift in (0, -2, 2, -4):
+            left, top, width, _ = self.ask("answer = sidebar()")
+            x, y = left + shift, top + 300
+            self.move(x - 30, y)
+            self.move(x - 1, y - 1)
+            self.press()
+            for step in range(1, 9):
+                self.do("mousemove", x - pixels * step // 8, y)
+                self.settle()
+            self.do("mouseup", 1)
+            self.settle()
+            if self.ask("answer = sidebar()")[2] > width:
+                return True
+        return False
+
+    def settle(self) -> None:
+        """Until Blender has taken in what the mouse did, however slow it draws."""
+        for _ in range(3):
+            time.sleep(0.03)
+            self.ask("answer = 1")
+
+    def press(self) -> None:
+        """The left button down."""
+        self.settle()
+        self.do("mousedown", 1)
+        self.settle()
+
+    def picture(self, name: str, settle: float = 1.5) -> None:
         """The whole screen, as a PNG of few colours; the mouse out of the way."""
         self.do("mousemove", WIDTH // 2, HEIGHT - 3)
-        time.sleep(1.5)
+        time.sleep(settle)
         target = f"{PLACE}/{name}.png"
         subprocess.run(["import", "-window", "root", "-depth", "8", target], check=True, timeout=60)
         small = ["convert", target, "-dither", "None", "-colors", "192", "-define", "png:compression-level=9"]
@@ -122,6 +160,10 @@ clip = state.clip(scene)
 answer = {"job": state.store.job is not None, "takes": len(clip.takes), "error": clip.error,
           "solved": clip.motion is not None, "rig": getattr(scene.posecore.target.armature, "name", None)}
 """
+PROGRESS = """
+job = part("state").store.job
+answer = job.factor if job is not None else 1.0
+"""
 KEYED = """
 armature = bpy.context.scene.posecore.target.armature
 action = armature and armature.animation_data and armature.animation_data.action
@@ -130,10 +172,11 @@ answer = [action.name, list(action.frame_range)] if action else None
 
 
 def go(window: Window, video: str, seconds: float) -> dict:
-    """The four clicks; returns what was seen and measured."""
+    """The clicks of the issue; returns what was seen and measured."""
     window.wait(lambda: window.ask("answer = show_tab()"), 60, "the Mocap tab")
-    window.ask("measure()")
-    seen = {"version": window.ask("answer = bpy.app.version_string")}
+    window.ask("measure(); arrange()")
+    seen = {"version": window.ask("answer = bpy.app.version_string"), "widened": window.widen(90)}
+    window.ask("import shutil; shutil.rmtree(part('paths').cache_folder(), ignore_errors=True)")  # nothing known yet
     window.ask(f"bpy.context.scene.posecore.capture.source = {video!r}")
     if seconds:
         window.ask(
@@ -141,20 +184,30 @@ def go(window: Window, video: str, seconds: float) -> dict:
             f"capture.use_range, capture.first_frame, capture.last_frame = True, 0, {round(30 * seconds)}"
         )
     time.sleep(1.0)
-    window.click("POSECORE_OT_analyse")
+    window.click("posecore.analyse")
     window.wait(lambda: window.ask(STATE)["job"] or window.ask(STATE)["takes"], 30, "the analysis")
-    time.sleep(4.0)
-    window.picture("analysing")
     window.ask("[values.clear() for values in measured.values()]")
+    window.wait(lambda: window.ask(PROGRESS) > 0.4, 120, "progress")
+    window.picture("analysing", settle=0.1)
     window.wait(lambda: not window.ask(STATE)["job"], 600, "the end of the analysis")
     seen["analysis"] = window.ask("answer = {name: [len(v), max(v, default=0)] for name, v in measured.items()}")
     window.wait(lambda: window.ask(STATE)["solved"], 60, "the movement")
-    seen["after"] = window.ask(STATE)
+    window.click("posecore.use_active", from_right=49)
+    window.wait(lambda: window.ask(STATE)["rig"], 20, "the target")
+    time.sleep(1.0)
+    window.wheel(-40)
     window.picture("analysed")
-    window.click("POSECORE_OT_apply")
+    window.wheel(9)
+    window.picture("bones")
+    window.ask("[values.clear() for values in measured.values()]")
+    window.click("posecore.apply")
     window.wait(lambda: window.ask(KEYED), 60, "the action")
     seen["action"] = window.ask(KEYED)
+    seen["apply"] = window.ask("answer = {name: [len(v), max(v, default=0)] for name, v in measured.items()}")
+    window.ask("look_at_result()")
+    window.wheel(40)
     window.picture("applied")
+    seen["after"] = window.ask(STATE)
     return seen
 
 

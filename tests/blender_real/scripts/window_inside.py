@@ -14,8 +14,8 @@ import bpy
 PLACE = "/mnt"
 ASK, ANSWER = f"{PLACE}/ask.py", f"{PLACE}/answer.json"
 
-#: Milliseconds: of each call of the add-on's timer and of its panels' drawing; and how late a 10 ms timer came.
-measured = {"tick": [], "draw": [], "late": []}
+#: Milliseconds: calls of the timer, of drawing the panels, of Apply (all ours); and how late a 10 ms timer came.
+measured = {"tick": [], "draw": [], "apply": [], "late": []}
 _due = [0.0]
 
 
@@ -33,14 +33,16 @@ def sidebar():
 
 
 def under_the_mouse():
-    """What the button under the mouse does: an operator's name, or a property's; empty for neither."""
+    """What the button under the mouse does, as Blender's own "Copy Python Command" tells: ``posecore.analyse``.
+
+    Empty where there is no operator's button.
+    """
     window, area, region = view()
     with bpy.context.temp_override(window=window, area=area, region=region):
-        operator = getattr(bpy.context, "button_operator", None)
-        if operator is not None:
-            return operator.bl_rna.identifier
-        found = getattr(bpy.context, "button_prop", None)
-        return found.identifier if found is not None else ""
+        if not bpy.ops.ui.copy_python_command_button.poll():
+            return ""
+        bpy.ops.ui.copy_python_command_button()
+        return bpy.context.window_manager.clipboard.removeprefix("bpy.ops.").partition("(")[0]
 
 
 def add_on():
@@ -69,33 +71,56 @@ def show_tab():
     return region.active_panel_category == "Mocap"
 
 
+def arrange():
+    """A view that shows the rig well; the other rig out of the way."""
+    from mathutils import Euler, Vector
+
+    _, area, _ = view()
+    eye = area.spaces.active.region_3d
+    eye.view_perspective = "PERSP"
+    eye.view_location, eye.view_distance = Vector((0.2, 0, 0.9)), 4.2
+    eye.view_rotation = Euler((1.35, 0, 0.6)).to_quaternion()
+    bpy.data.objects["Plain"].hide_set(True)
+    rig = bpy.data.objects["rig"]
+    rig.select_set(True)
+    bpy.context.view_layer.objects.active = rig
+
+
+def look_at_result():
+    """A frame in the middle of the action, the rig in the middle of the view."""
+    from mathutils import Vector
+
+    rig = bpy.data.objects["rig"]
+    first, last = rig.animation_data.action.frame_range
+    bpy.context.scene.frame_set(round(0.5 * (first + last)))
+    shown = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    place = shown.matrix_world @ shown.pose.bones["DEF-spine"].head
+    _, area, _ = view()
+    area.spaces.active.region_3d.view_location = Vector((place.x + 0.35, place.y, 0.85))
+    area.spaces.active.overlay.show_bones = False
+
+
 def measure():
-    """Wrap the add-on's timer and the drawing of its panels."""
-    timers = part("timers")
-    tick = timers.tick
-
-    def timed_tick():
-        begun = time.perf_counter()
-        try:
-            return tick()
-        finally:
-            measured["tick"].append(1000 * (time.perf_counter() - begun))
-
-    timers.tick = timed_tick
+    """Wrap the add-on's timer, the drawing of its panels, and Apply."""
+    timers, live = part("timers"), part("live")
+    timers.tick = timed(timers.tick, "tick")
+    live.apply_now = timed(live.apply_now, "apply")
     for panel in bpy.types.Panel.__subclasses__():
         if panel.__module__.startswith("bl_ext.user_default.posecore"):
-            panel.draw = _timed_draw(panel.draw)
+            panel.draw = timed(panel.draw, "draw")
 
 
-def _timed_draw(draw):
-    def timed(self, context):
+def timed(function, name):
+    """The function, its milliseconds noted."""
+
+    def call(*arguments):
         begun = time.perf_counter()
         try:
-            draw(self, context)
+            return function(*arguments)
         finally:
-            measured["draw"].append(1000 * (time.perf_counter() - begun))
+            measured[name].append(1000 * (time.perf_counter() - begun))
 
-    return timed
+    return call
 
 
 def pulse():
