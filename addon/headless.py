@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,7 +234,10 @@ def _put_on(
         rig = workflow.read_target(armature, mapping)
         planned = workflow.plan_retarget(motion, rig, mapping, options.retarget)
         switches = workflow.preset_switches(mapping, rig)
-        report = workflow.apply_rig_motion(planned, armature, options.apply, switches, scene)
+        keying = options.apply
+        if not keying.action_name:
+            keying = replace(keying, action_name=workflow.action_name(armature, options.source))
+        report = workflow.apply_rig_motion(planned, armature, keying, switches, scene)
         told = [*mapping.warnings, *rig.warnings, *planned.notes.get("warnings", []), *report.warnings]
         for text in dict.fromkeys(told):
             warn(text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -325,7 +326,9 @@ def write(
 
     armature = scene.posecore.target.armature
     mapping = settings.mapping_of(scene)
-    options = settings.apply_options(scene, **({"action_name": applied.asked} if again else {}))
+    options = settings.apply_options(scene)
+    name = applied.asked if again else options.action_name or workflow.action_name(armature, clip.source)
+    options = replace(options, action_name=name)
     switches = workflow.preset_switches(mapping, applied.rig) if mapping is not None else ()
     result = workflow.apply_rig_motion(planned, armature, options, switches, scene)
     applied.action, applied.asked, applied.key = result.action, options.action_name, key

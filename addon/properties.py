@@ -243,7 +243,7 @@ class PosecoreApply(bpy.types.PropertyGroup):
     )
     action_name: StringProperty(
         name="Action",
-        description="Name of the new action; empty takes the armature's name. "
+        description="Name of the new action; empty takes the names of armature and clip. "
         "Applying again under the same name writes over the last result",
     )
     live: BoolProperty(

@@ -8,6 +8,8 @@ Every failure that a user can act on is a ``posecore.errors.PosecoreError`` with
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from collections.abc import Mapping as MappingType
 from dataclasses import asdict, dataclass, field
@@ -29,6 +31,7 @@ __all__ = [
     "ApplyOptions",
     "CaptureOptions",
     "Movement",
+    "action_name",
     "analyse",
     "apply",
     "apply_rig_motion",
@@ -43,6 +46,8 @@ __all__ = [
     "read_target",
     "solve_take",
 ]
+
+_NAME_BYTES = 63  # what Blender before 5.0 keeps of a name
 
 #: Called with frames done, frames expected (or None), frames a second and seconds left (or None).
 Progress = Callable[[int, int | None, float, float | None], None]
@@ -83,7 +88,7 @@ class ApplyOptions:
     Attributes:
         frame_start: scene frame of the movement's first moment.
         rate: ``resample`` keeps the scene's frame rate, ``set_scene`` sets the scene's to the source's.
-        action_name: of the new action; "" takes the armature's name.
+        action_name: of the new action; "" takes the armature's name. :func:`action_name` makes a better one.
         stash: keep the action that was there in a muted NLA track.
         switches: ``(bone, property, value)`` to set on the rig so that its FK controls are heard.
     """
@@ -326,6 +331,16 @@ def apply(
         rig = read_target(armature, mapping)
     rig_motion = plan_retarget(motion, rig, mapping, settings)
     return apply_rig_motion(rig_motion, armature, options or ApplyOptions(), preset_switches(mapping, rig), scene)
+
+
+def action_name(armature: bpy.types.Object, source: str | os.PathLike[str]) -> str:
+    """A name for the action: the armature's and the clip's, so that another clip does not write over this one's keys.
+
+    Of a row of pictures (``shot_0001.png``, ``shot_%04d.png``, ``shot_*.png``) the clip is what they have in common.
+    """
+    clip = Path(source).stem
+    clip = re.sub(r"[\W_]*(%0?\d*d|\*|\d{3,})$", "", clip) or clip
+    return f"{armature.name} {clip}".encode()[:_NAME_BYTES].decode(errors="ignore").strip()
 
 
 def apply_rig_motion(

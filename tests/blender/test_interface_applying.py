@@ -33,10 +33,10 @@ def test_a_movement_onto_a_rig(result: dict) -> None:
     assert result["broken preset"][0] == "CANCELLED" and "broken.json: not JSON" in result["broken preset"][1]
     # apply
     assert result["apply"] == ["FINISHED", ""]
-    assert result["action"] == ["Plain mocap", 21 * 4 + 3] and result["frames"] == [1.0, 60.0, 60]
+    assert result["action"] == ["Plain walk", 21 * 4 + 3] and result["frames"] == [1.0, 60.0, 60]
     assert result["elbow"] < 0.5, "degrees, on a rig in A-pose with random rolls"
     title, lines, warnings = result["report"]
-    assert title == "Applied as “Plain mocap”" and "60 frames" in lines[0] and lines[1].startswith("21 of 22")
+    assert title == "Applied as “Plain walk”" and "60 frames" in lines[0] and lines[1].startswith("21 of 22")
     assert "“Before”" in lines[2] and result["stashed"] == ["Before"]
     assert "frames 38-46: the person is hardly seen" in warnings
     drawn = [entry[1] for entry in result["drawn"]]
