@@ -73,7 +73,14 @@ def warm_up(scene: bpy.types.Scene) -> None:
             if outcome.error is not None:
                 one_line(outcome.error)
 
-        store.tasks.submit("presets", lambda: targets.read_presets(folder), done)
+        def load() -> list[tuple[str, str, str]]:
+            import posecore.retargeting.automatic
+            import posecore.retargeting.transfer
+            import posecore.solving  # noqa: F401
+
+            return targets.read_presets(folder)
+
+        store.tasks.submit("presets", load, done)
         timers.ensure()
     key = state.key_of(scene)
     if scene.posecore.capture.source.strip() and not state.clip(scene).source:
