@@ -53,15 +53,16 @@ def rigify():
     bpy.data.objects.remove(metarig)
     material = bpy.data.materials.new("Clay")
     material.diffuse_color = (0.75, 0.55, 0.4, 1)
+    bpy.ops.mesh.primitive_uv_sphere_add(segments=16, ring_count=10, radius=1)
+    ball = bpy.context.object.data
+    bpy.data.objects.remove(bpy.context.object)
+    ball.materials.append(material)
+    ball.polygons.foreach_set("use_smooth", [True] * len(ball.polygons))
     for bone in [bone for bone in rig.data.bones if bone.use_deform and bone.length > 0.06]:
         wide = min(0.24 * bone.length, 0.06)
-        bpy.ops.mesh.primitive_uv_sphere_add(segments=16, ring_count=10, radius=1)
-        shape = bpy.context.object
-        shape.name = f"Shape {bone.name}"
-        shape.data.materials.append(material)
-        bpy.ops.object.shade_smooth()
+        shape = bpy.data.objects.new(f"Shape {bone.name}", ball)
+        bpy.context.scene.collection.objects.link(shape)
         shape.parent, shape.parent_type, shape.parent_bone = rig, "BONE", bone.name
-        shape.matrix_parent_inverse.identity()
         shape.location, shape.scale = (0, -bone.length / 2, 0), (wide, 0.58 * bone.length, wide)
         shape.hide_select = True
     return rig
