@@ -133,7 +133,7 @@ def rigify(take: Path, frames: int, repeats: int) -> list[dict[str, Any]]:
     rig, mapping = workflow.map_target(armature)
     switches = workflow.preset_switches(mapping, rig)
     workflow.read_take(take)
-    parts: dict[str, list[float]] = {"keyed": [], "onto the rig's bones": [], "solved": [], "all": []}
+    parts: dict[str, list[float]] = {"all": [], "solved": [], "onto the rig's bones": [], "keyed": []}
     for number in range(repeats):
         marks = [time.perf_counter()]
         motion = workflow.solve_take(take, SolveSettings(smoothing=0.3 + 0.1 * number))
@@ -142,9 +142,9 @@ def rigify(take: Path, frames: int, repeats: int) -> list[dict[str, Any]]:
         marks.append(time.perf_counter())
         workflow.apply_rig_motion(rig_motion, armature, workflow.ApplyOptions(stash=False), switches, scene)
         marks.append(time.perf_counter())
-        for name, value in zip(parts, [*np.diff(marks)[::-1], marks[-1] - marks[0]], strict=True):
+        for name, value in zip(parts, [marks[-1] - marks[0], *np.diff(marks)], strict=True):
             parts[name].append(float(value))
-    for name, values in reversed(parts.items()):
+    for name, values in parts.items():
         what = f"{frames} frames on it: re-solve + re-apply" if name == "all" else f"– {name}"
         rows.append({"what": what, "figure": median(values), "unit": "s"})
     return rows
