@@ -29,7 +29,7 @@ from . import headless, takes_cache
 from .arguments import BatchOptions, batch_options
 from .batch_list import Clip, clips
 from .command_line import failure, versions
-from .exporting import reason_of
+from .exporting import available, reason_of
 
 if TYPE_CHECKING:
     from .console import Console
@@ -62,6 +62,9 @@ def run(values: argparse.Namespace, console: Console, cancelled: Callable[[], bo
     """
     batch = batch_options(values)
     todo = clips(batch, values)
+    for suffix in dict.fromkeys(path.suffix for clip in todo for path in clip.options.output):
+        if reason := available(suffix):
+            raise OutputError(reason)
     _make_folder(batch.output_dir)
     check_outputs([(batch.report, (".json",))])
     report = _Report(batch.report)

@@ -192,6 +192,8 @@ def _movements(
             warn(text)
     outcome.facts.update(_describe(options, files[0], motions[0]))
     outcome.facts["people"] = len(motions)
+    if choice := outcome.facts.get("estimator_choice"):
+        console.say(choice)
     return motions
 
 

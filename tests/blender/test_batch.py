@@ -120,6 +120,7 @@ def test_a_list_that_makes_no_sense_is_refused_whole(commands, folder: Path, tmp
             '[{"video": "a.mp4", "output": "x.fbx"}, {"video": "b.mp4", "output": "x.fbx"}]',
             2,
         ),
+        "unknown kind of output '.avi'": ('[{"video": "a.mp4", "output": "x.avi"}]', 5),
         'its "name" must be': ('[{"video": "a.mp4", "name": "b/c"}]', 2),
         "clip 1: expected an object": ("[3]", 2),
     }
