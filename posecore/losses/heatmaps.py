@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from posecore.losses.masks import blanked
 
 __all__ = ["gaussian_heatmaps", "heatmap_mse"]
 
@@ -16,7 +20,7 @@ def gaussian_heatmaps(keypoints: Tensor, size: int, sigma: float = 1.0, stride: 
         size: side of the heatmaps, cells; sigma in cells; stride: input px per cell.
 
     Returns:
-        (N, J, size, size).
+        (N, J, size, size), rows are y.
     """
     cells = (keypoints - (stride - 1) / 2) / stride
     axis = torch.arange(size, device=keypoints.device, dtype=keypoints.dtype)
@@ -24,8 +28,11 @@ def gaussian_heatmaps(keypoints: Tensor, size: int, sigma: float = 1.0, stride: 
     return spread[..., 1, :, None] * spread[..., 0, None, :]
 
 
-def heatmap_mse(heatmaps: list[Tensor], target: Tensor, weight: Tensor) -> Tensor:
+def heatmap_mse(heatmaps: Sequence[Tensor], target: Tensor, weight: Tensor) -> Tensor:
     """Squared error summed over cells and stacks, averaged over known joints.
+
+    Newell et al. 2016, §3.3: a loss on every stack against one ground truth; Zhou et al. 2017, eq. 2 (seed 002: L_2D)
+    sums over the cells as here.
 
     Args:
         heatmaps: per stack (N, J, H, W); target (N, J, H, W); weight (N, J), 0 = unknown.
@@ -36,5 +43,5 @@ def heatmap_mse(heatmaps: list[Tensor], target: Tensor, weight: Tensor) -> Tenso
     known = weight.sum().clamp_min(1.0)
     loss = heatmaps[0].new_zeros(())
     for heatmap in heatmaps:
-        loss = loss + (((heatmap - target) ** 2).sum((-2, -1)) * weight).sum() / known
+        loss = loss + (blanked(((heatmap - target) ** 2).sum((-2, -1)), weight) * weight).sum() / known
     return loss

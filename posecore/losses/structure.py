@@ -1,7 +1,8 @@
 """Structure losses of Zhou et al. 2017 (geometric) and Dabral et al. 2018 (illegal angle, symmetry).
 
-All read joints in the camera frame (x right, y down, z away), any unit of the order of 1 — x and y
-in [-1, 1] of the crop with z at the same scale — never millimetres: the angle loss has an exponent.
+All read joints in the camera frame (x right, y down, z away), any unit of the order of 1 (x and y
+in [-1, 1] of the crop with z at the same scale), never millimetres: the angle loss has an exponent
+and the geometric loss a square.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from posecore.losses.masks import Reduction, blanked, reduced
 from posecore.skeletons import BODY_21, Skeleton
 
-__all__ = ["depth_l1", "depth_mse", "geometric_loss", "illegal_angle_loss", "symmetry_loss", "weak_supervision"]
+__all__ = ["BENDING_LIMBS", "bending", "geometric_loss", "illegal_angle_loss", "symmetry_loss"]
 
 _EPSILON = 1e-6
 
-# Bones of Zhou et al.'s groups with their canonical length ratios; no trunk, no head.
+# Zhou et al.'s groups, each bone with the factor that makes it as long as the others of its group (1 / l̄_e).
+# An upper arm is 1.1375361 forearms, a thigh 1.0085885 shins. No trunk, no head.
 _GROUPS: tuple[tuple[tuple[str, str, float], ...], ...] = (
     tuple(
         (f"{s}_{a}", f"{s}_{b}", r) for s in "lr" for a, b, r in (("hip", "knee", 1.0), ("knee", "ankle", 1.0085885))
@@ -38,107 +41,112 @@ _SYMMETRIC = (
     ("elbow", "wrist"),
 )
 
+#: The joints that bend one way only, in the order of :func:`bending`.
+BENDING_LIMBS = ("r_elbow", "l_knee", "l_elbow", "r_knee")
 
-def depth_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared depth error over known joints: (N, J) each (Zhou et al. 2017, eq. 4, first case)."""
-    return ((prediction - target) ** 2 * mask).sum() / mask.sum().clamp_min(1.0)
+# Of each: the side of the plane that is legal for E = n · l, and the chain from the trunk.
+_CHAINS = (
+    (1.0, ("thorax", "r_shoulder", "r_elbow", "r_wrist")),
+    (1.0, ("pelvis", "l_hip", "l_knee", "l_ankle")),
+    (-1.0, ("thorax", "l_shoulder", "l_elbow", "l_wrist")),
+    (-1.0, ("pelvis", "r_hip", "r_knee", "r_ankle")),
+)
 
 
-def depth_l1(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute depth error over known joints: the robust form for pseudo-labels."""
-    return ((prediction - target).abs() * mask).sum() / mask.sum().clamp_min(1.0)
+def _neck(skeleton: Skeleton) -> str:
+    """The joint between the shoulders, by its name in ``skeleton``: MPII's "thorax" is further down."""
+    return next(name for name in ("upper_neck", "neck", "thorax") if name in skeleton.joints)
+
+
+def _indices(skeleton: Skeleton, names: tuple[str, ...]) -> list[int]:
+    return skeleton.indices(_neck(skeleton) if name == "thorax" else name for name in names)
 
 
 def _lengths(joints: Tensor, starts: list[int], ends: list[int]) -> Tensor:
     # The epsilon inside the root keeps the gradient finite where two joints coincide.
-    return ((joints[:, starts] - joints[:, ends]) ** 2).sum(-1).add(_EPSILON**2).sqrt()
+    return ((joints[..., starts, :] - joints[..., ends, :]) ** 2).sum(-1).add(_EPSILON**2).sqrt()
 
 
-def geometric_loss(joints: Tensor, mask: Tensor, skeleton: Skeleton = BODY_21) -> Tensor:
-    """Variance of bone-length ratios within a group (Zhou et al. 2017, eq. 5).
+def geometric_loss(joints: Tensor, mask: Tensor, skeleton: Skeleton = BODY_21, reduction: Reduction = "mean") -> Tensor:
+    """Variance of bone-length ratios within a group (Zhou et al. 2017, eq. 5; seed 002).
 
     Args:
         joints: (N, J, 3), ground-truth x and y with predicted z; mask (N, J), 1 = visible.
 
     Returns:
-        scalar: per picture Σ_groups 1/|R| Σ_e (l_e / l̄_e − r_R)², over visible bones, mean over N.
+        per picture Σ_groups 1/|R| Σ_e (l_e / l̄_e − r_R)², over visible bones: its mean over N, or ("none") (N,).
     """
-    loss = joints.new_zeros(len(joints))
+    joints, seen_joints = blanked(joints, mask), mask.to(joints.dtype)
+    loss = torch.zeros_like(joints[..., 0, 0])
     for group in _GROUPS:
-        starts = skeleton.indices(bone[0] for bone in group)
-        ends = skeleton.indices(bone[1] for bone in group)
-        canonical = joints.new_tensor([bone[2] for bone in group])
-        seen = mask[:, starts] * mask[:, ends]
+        starts = _indices(skeleton, tuple(bone[0] for bone in group))
+        ends = _indices(skeleton, tuple(bone[1] for bone in group))
+        factor = joints.new_tensor([bone[2] for bone in group])
+        seen = seen_joints[..., starts] * seen_joints[..., ends]
         count = seen.sum(-1).clamp_min(1.0)
-        ratio = _lengths(joints, starts, ends) / canonical
+        ratio = _lengths(joints, starts, ends) * factor
         mean = (ratio * seen).sum(-1) / count
-        loss = loss + (((ratio - mean[:, None]) ** 2) * seen).sum(-1) / count
-    return loss.mean()
+        loss = loss + (((ratio - mean[..., None]) ** 2) * seen).sum(-1) / count
+    return reduced(loss, reduction)
 
 
-def illegal_angle_loss(joints: Tensor, mask: Tensor, skeleton: Skeleton = BODY_21) -> Tensor:
-    """Elbows and knees bent the wrong way (Dabral et al. 2018, eq. 3; seed 000 §3.1).
+def bending(joints: Tensor, skeleton: Skeleton = BODY_21) -> Tensor:
+    """How far the right elbow, left knee, left elbow and right knee bend the legal way (:data:`BENDING_LIMBS`).
 
     With unit bone vectors, n = (shoulder − neck) × (elbow − shoulder) and E = n · (wrist − elbow);
     knees by analogy along pelvis, hip, knee, ankle. Right elbow and left knee are legal for
-    E ≥ 0, left elbow and right knee for E ≤ 0; an illegal |E| costs |E| e^|E|.
+    E ≥ 0, left elbow and right knee for E ≤ 0 (Dabral et al. 2018, eq. 3; seed 000 §3.1).
+
+    Args:
+        joints: (..., J, 3) camera frame, any unit.
+
+    Returns:
+        (..., 4) in [-1, 1]: E, with the sign turned where the legal side is the negative one; < 0 is illegal.
+    """
+    energies = []
+    for sign, chain in _CHAINS:
+        bones = torch.diff(joints[..., _indices(skeleton, chain), :], dim=-2)
+        bones = bones / (bones.norm(dim=-1, keepdim=True) + _EPSILON)
+        normal = torch.linalg.cross(bones[..., 0, :], bones[..., 1, :])
+        energies.append(sign * (normal * bones[..., 2, :]).sum(-1))
+    return torch.stack(energies, -1)
+
+
+def illegal_angle_loss(
+    joints: Tensor, mask: Tensor, skeleton: Skeleton = BODY_21, reduction: Reduction = "mean"
+) -> Tensor:
+    """Elbows and knees bent the wrong way: |E| e^|E| of each illegal :func:`bending` (Dabral et al. 2018, eq. 3).
 
     Args:
         joints: (N, J, 3) camera frame; mask (N, J).
 
     Returns:
-        scalar: sum over the four joints, mean over N; 0 where all are legal or unseen.
+        the sum over the four joints, 0 where all are legal or unseen: its mean over N, or ("none") (N,).
     """
-    loss = joints.new_zeros(len(joints))
-    for sign, chain in (
-        (1.0, ("thorax", "r_shoulder", "r_elbow", "r_wrist")),
-        (1.0, ("pelvis", "l_hip", "l_knee", "l_ankle")),
-        (-1.0, ("thorax", "l_shoulder", "l_elbow", "l_wrist")),
-        (-1.0, ("pelvis", "r_hip", "r_knee", "r_ankle")),
-    ):
-        indices = skeleton.indices(chain)
-        bones = torch.diff(joints[:, indices], dim=1)
-        bones = bones / (bones.norm(dim=-1, keepdim=True) + _EPSILON)
-        energy = sign * (torch.linalg.cross(bones[:, 0], bones[:, 1]) * bones[:, 2]).sum(-1)
-        illegal = (-energy).clamp_min(0.0)
-        loss = loss + illegal * illegal.exp() * mask[:, indices].prod(-1)
-    return loss.mean()
+    illegal = (-bending(blanked(joints, mask), skeleton)).clamp_min(0.0)
+    seen = torch.stack([mask[..., _indices(skeleton, chain)].prod(-1) for _, chain in _CHAINS], -1)
+    return reduced((illegal * illegal.exp() * seen).sum(-1), reduction)
 
 
-def symmetry_loss(joints: Tensor, mask: Tensor, skeleton: Skeleton = BODY_21) -> Tensor:
-    """Difference of left and right bone lengths, summed over pairs, mean over N (Dabral et al. 2018, eq. 4)."""
+def symmetry_loss(joints: Tensor, mask: Tensor, skeleton: Skeleton = BODY_21, reduction: Reduction = "mean") -> Tensor:
+    """Difference of left and right bone lengths, summed over six pairs (Dabral et al. 2018, eq. 4; seed 000 §3.1).
+
+    Args:
+        joints: (N, J, 3), any unit; mask (N, J). A pair counts where all its joints are seen.
+
+    Returns:
+        in the unit of ``joints``: the mean over N, or ("none") (N,).
+    """
+    joints = blanked(joints, mask)
 
     def side(name: str) -> tuple[list[int], list[int]]:
         def full(joint: str) -> str:
             return joint if joint in ("pelvis", "thorax") else f"{name}_{joint}"
 
-        return skeleton.indices(full(a) for a, _ in _SYMMETRIC), skeleton.indices(full(b) for _, b in _SYMMETRIC)
+        starts, ends = (tuple(full(bone[end]) for bone in _SYMMETRIC) for end in (0, 1))
+        return _indices(skeleton, starts), _indices(skeleton, ends)
 
     left, right = side("l"), side("r")
-    seen = mask[:, left[0]] * mask[:, left[1]] * mask[:, right[0]] * mask[:, right[1]]
-    return ((_lengths(joints, *left) - _lengths(joints, *right)).abs() * seen).sum(-1).mean()
-
-
-def weak_supervision(
-    keypoints: Tensor,
-    depth: Tensor,
-    mask: Tensor,
-    angle: float = 0.03,
-    geometric: float = 0.03,
-    symmetry: float = 0.05,
-    skeleton: Skeleton = BODY_21,
-) -> Tensor:
-    """λ_a L_a + λ_g L_g + λ_s L_s on ground-truth xy with predicted z (Dabral et al. 2018, eq. 2).
-
-    Args:
-        keypoints: (N, J, 2) in [-1, 1] of the crop; depth (N, J) at the same scale; mask (N, J).
-    """
-    joints = torch.cat([keypoints, depth[..., None]], -1)
-    loss = joints.new_zeros(())
-    if angle:
-        loss = loss + angle * illegal_angle_loss(joints, mask, skeleton)
-    if geometric:
-        loss = loss + geometric * geometric_loss(joints, mask, skeleton)
-    if symmetry:
-        loss = loss + symmetry * symmetry_loss(joints, mask, skeleton)
-    return loss
+    seen = mask[..., left[0]] * mask[..., left[1]] * mask[..., right[0]] * mask[..., right[1]]
+    difference = (_lengths(joints, *left) - _lengths(joints, *right)).abs()
+    return reduced((difference * seen).sum(-1), reduction)
