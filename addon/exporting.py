@@ -23,6 +23,7 @@ from posecore.files import atomic_path
 
 from .export_bvh import write_pose_bvh
 from .streams import hushed
+from .windowing import in_a_window
 
 __all__ = ["SUFFIXES", "Job", "available", "export", "family", "reason_of"]
 
@@ -189,20 +190,9 @@ def export(path: Path, job: Job) -> list[Path]:
     files = family(path, len(job.armatures))
     for number, file in enumerate(files):
         part = job if len(files) == 1 else replace(job, armatures=(job.armatures[number],))
-        with _in_a_window(job.scene), _enabled(kind), _prepared(part) if kind.objects else contextlib.nullcontext():
+        with in_a_window(job.scene), _enabled(kind), _prepared(part) if kind.objects else contextlib.nullcontext():
             _write_whole(file, kind, part)
     return files
-
-
-@contextlib.contextmanager
-def _in_a_window(scene: bpy.types.Scene) -> Iterator[None]:
-    """``blender -b FILE --command`` runs outside any window, and exporters ask it what is selected."""
-    windows = [window for manager in bpy.data.window_managers for window in manager.windows]
-    if bpy.context.window is not None or not windows:
-        yield
-        return
-    with bpy.context.temp_override(window=windows[0], scene=scene, view_layer=bpy.context.view_layer):
-        yield
 
 
 def _write_whole(path: Path, kind: _Format, job: Job) -> None:

@@ -11,6 +11,7 @@ from posecore.motion import Motion
 from posecore.proportions import standing_height
 from posecore.skeletons import SMPL_24
 
+from ..windowing import in_a_window
 from .axes import from_world
 
 __all__ = ["new_skeleton"]
@@ -72,7 +73,8 @@ def new_skeleton(motion: Motion, collection: bpy.types.Collection, name: str = "
         bpy.data.armatures.remove(data)
         raise
     finally:
-        bpy.data.scenes.remove(workshop)
+        with in_a_window():
+            bpy.data.scenes.remove(workshop)
     for bone in armature.pose.bones:
         bone.rotation_mode = "QUATERNION"
     return armature

@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..windowing import in_a_window
 from .axes import to_array, wxyz
 
 __all__ = ["Stage"]
@@ -65,7 +66,8 @@ class Stage:
             bpy.data.objects.remove(self._object)
         if self._data is not None:
             bpy.data.armatures.remove(self._data)
-        bpy.data.scenes.remove(self._scene)
+        with in_a_window():
+            bpy.data.scenes.remove(self._scene)
 
     def _turn_to_itself(self) -> None:
         """What pointed at the original from within it (constraints, drivers) points at the copy."""

@@ -66,7 +66,10 @@ def animates(box: Box) -> str:
             f"{suffix}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         )
         told.append(f"{suffix} {path.stat().st_size / 1000:.0f} kB")
-    return "; ".join(told)
+    words = ["animate", "--video", clip, "--new-skeleton", "--output", f"{WORK}/new.blend", *_SHORT]
+    done = box.blender(f"{WORK}/scene.blend", "--command", "posecore", *words)
+    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return "; ".join([*told, "a new skeleton"])
 
 
 def says_what_is_wrong(box: Box) -> str:
