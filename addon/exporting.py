@@ -23,6 +23,7 @@ from posecore.files import atomic_path
 
 from .export_bvh import write_pose_bvh
 from .streams import hushed
+from .wholeness import is_whole
 from .windowing import in_a_window
 
 __all__ = ["SUFFIXES", "Job", "available", "export", "family", "reason_of"]
@@ -222,25 +223,6 @@ def reason_of(error: RuntimeError) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("Location:")]
     return lines[-1].removeprefix("Error: ") if lines else "no reason given"
-
-
-def is_whole(path: Path) -> bool:
-    """Whether a file is there to its end. USD's writers say nothing of a full disk."""
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        return False
-    if not size or path.suffix.lower() not in (".usd", ".usda", ".usdc"):
-        return size > 0
-    with open(path, "rb") as stream:
-        head = stream.read(24)
-        if head[:8] != b"PXR-USDC":  # text: ends with the brace of the outermost prim
-            stream.seek(max(0, size - 64))
-            return stream.read().rstrip().endswith(b"\n}")
-        contents = int.from_bytes(head[16:24], "little")  # at the end: a count, then 32 bytes each
-        stream.seek(min(contents, size))
-        count = int.from_bytes(stream.read(8), "little")
-        return contents > 0 and contents + 8 + 32 * count == size
 
 
 @contextlib.contextmanager
