@@ -17,13 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "AIC_14",
     "BLAZEPOSE_33",
     "BODY_21",
     "CMU_22",
     "COCO_17",
+    "CROWDPOSE_14",
     "H36M_17",
+    "H36M_32",
+    "JHMDB_15",
     "LSP_14",
     "MPII_16",
+    "MPI_INF_3DHP_17",
+    "MPI_INF_3DHP_28",
+    "PANOPTIC_19",
     "SMPL_24",
     "SKELETONS",
     "Skeleton",
@@ -186,9 +193,73 @@ CMU_22 = _skeleton(
     "head_top<head *_shoulder<neck *_elbow<*_shoulder *_wrist<*_elbow *_hand_tip<*_wrist",
 )
 
+#: Human3.6M's full set. Joints 11, 16 and 24 repeat others, as do the ends beyond the wrists.
+H36M_32 = _skeleton(
+    "H36M_32",
+    "pelvis r_hip r_knee r_ankle r_toe_base r_toe l_hip l_knee l_ankle l_toe_base l_toe "
+    "spine_base spine thorax nose head_top "
+    "l_collar l_shoulder l_elbow l_wrist l_thumb l_thumb_end l_wrist_end l_wrist_site "
+    "r_collar r_shoulder r_elbow r_wrist r_thumb r_thumb_end r_wrist_end r_wrist_site",
+    "*_hip<pelvis *_knee<*_hip *_ankle<*_knee *_toe_base<*_ankle *_toe<*_toe_base spine_base<pelvis spine<spine_base "
+    "thorax<spine nose<thorax head_top<nose *_collar<thorax *_shoulder<*_collar *_elbow<*_shoulder *_wrist<*_elbow "
+    "*_thumb<*_wrist *_thumb_end<*_thumb *_wrist_end<*_wrist *_wrist_site<*_wrist_end",
+)
+
+#: MPI-INF-3DHP's training joints.
+MPI_INF_3DHP_28 = _skeleton(
+    "MPI_INF_3DHP_28",
+    "spine3 spine4 spine2 spine pelvis neck head head_top l_collar l_shoulder l_elbow l_wrist l_hand "
+    "r_collar r_shoulder r_elbow r_wrist r_hand l_hip l_knee l_ankle l_foot l_toe r_hip r_knee r_ankle r_foot r_toe",
+    "spine<pelvis spine2<spine spine3<spine2 spine4<spine3 neck<spine4 head<neck head_top<head *_collar<spine4 "
+    "*_shoulder<*_collar *_elbow<*_shoulder *_wrist<*_elbow *_hand<*_wrist "
+    "*_hip<pelvis *_knee<*_hip *_ankle<*_knee *_foot<*_ankle *_toe<*_foot",
+)
+
+#: MPI-INF-3DHP's "relevant" joints: those of its test set and of its metrics.
+MPI_INF_3DHP_17 = _skeleton(
+    "MPI_INF_3DHP_17",
+    "head_top neck r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist r_hip r_knee r_ankle l_hip l_knee l_ankle "
+    "pelvis spine head",
+    "*_hip<pelvis *_knee<*_hip *_ankle<*_knee spine<pelvis neck<spine head<neck head_top<head "
+    "*_shoulder<neck *_elbow<*_shoulder *_wrist<*_elbow",
+)
+
+#: CMU Panoptic's 19; its "body centre" is the middle of the hips.
+PANOPTIC_19 = _skeleton(
+    "PANOPTIC_19",
+    "neck nose pelvis l_shoulder l_elbow l_wrist l_hip l_knee l_ankle r_shoulder r_elbow r_wrist r_hip r_knee r_ankle "
+    "l_eye l_ear r_eye r_ear",
+    "neck<pelvis nose<neck *_shoulder<neck *_elbow<*_shoulder *_wrist<*_elbow *_hip<pelvis *_knee<*_hip *_ankle<*_knee "
+    "*_eye<nose *_ear<*_eye",
+)
+
+_LIMBS = "*_hip<neck *_knee<*_hip *_ankle<*_knee *_shoulder<neck *_elbow<*_shoulder *_wrist<*_elbow"
+
+AIC_14 = _skeleton(
+    "AIC_14",
+    "r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist r_hip r_knee r_ankle l_hip l_knee l_ankle head_top neck",
+    _LIMBS + " head_top<neck",
+)
+
+CROWDPOSE_14 = _skeleton(
+    "CROWDPOSE_14",
+    "l_shoulder r_shoulder l_elbow r_elbow l_wrist r_wrist l_hip r_hip l_knee r_knee l_ankle r_ankle head_top neck",
+    _LIMBS + " head_top<neck",
+)
+
+JHMDB_15 = _skeleton(
+    "JHMDB_15",
+    "neck belly head r_shoulder l_shoulder r_hip l_hip r_elbow l_elbow r_knee l_knee r_wrist l_wrist r_ankle l_ankle",
+    "belly<neck head<neck *_hip<belly *_knee<*_hip *_ankle<*_knee *_shoulder<neck *_elbow<*_shoulder *_wrist<*_elbow",
+)
+
 #: All joint sets by name.
 SKELETONS: dict[str, Skeleton] = {
-    s.name: s for s in (BODY_21, H36M_17, MPII_16, LSP_14, COCO_17, BLAZEPOSE_33, SMPL_24, CMU_22)
+    s.name: s
+    for s in (
+        *(BODY_21, H36M_17, MPII_16, LSP_14, COCO_17, BLAZEPOSE_33, SMPL_24, CMU_22),
+        *(H36M_32, MPI_INF_3DHP_28, MPI_INF_3DHP_17, PANOPTIC_19, AIC_14, CROWDPOSE_14, JHMDB_15),
+    )
 }
 
 _Blend = dict[str, float]
@@ -197,6 +268,11 @@ _MID_HIP: _Blend = {"l_hip": 0.5, "r_hip": 0.5}
 _MID_SHOULDER: _Blend = {"l_shoulder": 0.5, "r_shoulder": 0.5}
 _MID_TRUNK: _Blend = {"l_hip": 0.25, "r_hip": 0.25, "l_shoulder": 0.25, "r_shoulder": 0.25}
 _HAND: dict[str, _Blend] = {f"{s}_hand": {f"{s}_index": 0.5, f"{s}_pinky": 0.5} for s in ("l", "r")}
+_FROM_NECK_AND_HIPS: dict[str, _Blend] = {
+    "pelvis": _MID_HIP,
+    "thorax": {"neck": 1.0},
+    "spine": {"l_hip": 0.25, "r_hip": 0.25, "neck": 0.5},
+}
 
 # Joints that do not simply keep their name: (source, target) -> target joint -> blend of source joints.
 # Blends sum to 1, so they are affine: equal in pixels, in metres and in any frame.
@@ -215,11 +291,13 @@ _BLENDS: dict[tuple[str, str], dict[str, _Blend]] = {
         **_HAND,
     },
     ("COCO_17", "BODY_21"): {"pelvis": _MID_HIP, "spine": _MID_TRUNK, "thorax": _MID_SHOULDER},
-    ("LSP_14", "BODY_21"): {
-        "pelvis": _MID_HIP,
-        "thorax": {"neck": 1.0},
-        "spine": {"l_hip": 0.25, "r_hip": 0.25, "neck": 0.5},
-    },
+    ("LSP_14", "BODY_21"): _FROM_NECK_AND_HIPS,
+    ("AIC_14", "BODY_21"): _FROM_NECK_AND_HIPS,
+    ("CROWDPOSE_14", "BODY_21"): _FROM_NECK_AND_HIPS,
+    ("JHMDB_15", "BODY_21"): {"pelvis": _MID_HIP, "spine": {"belly": 1.0}, "thorax": {"neck": 1.0}},
+    ("PANOPTIC_19", "BODY_21"): {"spine": {"pelvis": 0.5, "neck": 0.5}, "thorax": {"neck": 1.0}},
+    ("MPI_INF_3DHP_17", "BODY_21"): {"thorax": {"neck": 1.0}, "nose": {"head": 1.0}},
+    ("MPI_INF_3DHP_28", "BODY_21"): {"thorax": {"neck": 1.0}, "nose": {"head": 1.0}},
     ("MPII_16", "BODY_21"): {
         "thorax": {"upper_neck": 1.0},
         "spine": {"pelvis": 0.5, "upper_neck": 0.5},
