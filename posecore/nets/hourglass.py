@@ -95,17 +95,27 @@ class StackedHourglass(nn.Module):
         for head in self.heads:
             nn.init.normal_(head.weight, std=1e-3)
 
-    def stages(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Heatmaps (N, J, H, W) and fed-back features (N, C, H, W) of every stack."""
+    def trace(self, image: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Of every stack: heatmaps (N, J, H, W), penultimate features and fed-back features (N, C, H, W).
+
+        Penultimate features are what the heatmaps are made of (seed 004); what is fed back joins both through 1×1
+        convolutions, also after the last stack.
+        """
         x = self.stem(image)
-        heatmaps, feedbacks = [], []
+        heatmaps, penultimate, feedbacks = [], [], []
         for index, hourglass in enumerate(self.hourglasses):
             features = self.features[index](hourglass(x))
             heatmap = self.heads[index](features)
             feedback = self.feature_feedback[index](features) + self.heatmap_feedback[index](heatmap)
             x = x + feedback
             heatmaps.append(heatmap)
+            penultimate.append(features)
             feedbacks.append(feedback)
+        return heatmaps, penultimate, feedbacks
+
+    def stages(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Heatmaps (N, J, H, W) and fed-back features (N, C, H, W) of every stack."""
+        heatmaps, _, feedbacks = self.trace(image)
         return heatmaps, feedbacks
 
     def forward(self, image: Tensor) -> list[Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from posecore.skeletons import BODY_21
 
-__all__ = ["LIFTING_PRESETS", "LiftingConfig", "LiftingNet", "Normaliser"]
+__all__ = ["LIFTING_PRESETS", "LiftingConfig", "LiftingNet", "Normaliser", "clip_weight_norm"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class LiftingConfig:
         blocks: residual blocks, each of two linear layers.
         joints: joints in and out.
         channels: per input joint: 2 (x, y) or 3 (x, y, confidence).
-        dropout: after every hidden layer.
+        dropout: after every hidden layer; 0 for none.
+        batch_norm: after every hidden linear layer.
     """
 
     width: int = 1024
@@ -29,15 +30,22 @@ class LiftingConfig:
     joints: int = len(BODY_21)
     channels: int = 3
     dropout: float = 0.5
+    batch_norm: bool = True
 
     def __post_init__(self) -> None:
         if self.channels not in (2, 3):
             raise ValueError(f"channels must be 2 (x, y) or 3 (x, y, confidence), got {self.channels}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
 
 
-#: ``paper`` is Martinez et al. on 16 joints; ``full`` the same net on ours; the others are for the CPU.
+#: ``paper`` is Martinez et al. (and seed 001) on 16 joints, then without its batch normalisation and dropout;
+#: ``full`` the same net on ours; the others are for the CPU.
 LIFTING_PRESETS: dict[str, LiftingConfig] = {
     "paper": LiftingConfig(joints=16, channels=2),
+    "paper_no_dropout": LiftingConfig(joints=16, channels=2, dropout=0.0),
+    "paper_no_batch_norm": LiftingConfig(joints=16, channels=2, batch_norm=False),
+    "paper_plain": LiftingConfig(joints=16, channels=2, dropout=0.0, batch_norm=False),
     "full": LiftingConfig(dropout=0.25),
     "cpu": LiftingConfig(width=512, dropout=0.0),
     "tiny": LiftingConfig(width=32, blocks=1, dropout=0.0),
@@ -73,16 +81,36 @@ class Normaliser(nn.Module):
         return x * self.std + self.mean
 
 
-def _layer(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout))
+@torch.no_grad()
+def clip_weight_norm(net: nn.Module, limit: float = 1.0) -> None:
+    """Martinez's max-norm: the Frobenius norm of each whole weight matrix of ``net`` is cut to ``limit``, in place.
+
+    To be called after every step of the optimiser. Biases and normalisation layers stay as they are. (Public ports
+    cut rows, or the gradients, instead; seed 001's gradient clipping is ``torch.nn.utils.clip_grad_norm_``.)
+
+    Raises:
+        ValueError: the limit is not positive.
+    """
+    if limit <= 0:
+        raise ValueError(f"limit must be positive, got {limit}")
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight.mul_(torch.clamp(limit / layer.weight.norm().clamp_min(1e-12), max=1.0))
+
+
+def _layer(inputs: int, outputs: int, config: LiftingConfig) -> nn.Sequential:
+    # A layer left out keeps its place, so that weights are called the same in every variant.
+    normalisation = nn.BatchNorm1d(outputs) if config.batch_norm else nn.Identity()
+    return nn.Sequential(nn.Linear(inputs, outputs), normalisation, nn.ReLU(), nn.Dropout(config.dropout))
 
 
 class _Block(nn.Module):
     """Two layers of [Linear-BN-ReLU-dropout] around a skip (Martinez et al. 2017, fig. 1)."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, config: LiftingConfig) -> None:
         super().__init__()
-        self.layers = nn.Sequential(_layer(width, width, dropout), _layer(width, width, dropout))
+        width = config.width
+        self.layers = nn.Sequential(_layer(width, width, config), _layer(width, width, config))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
@@ -100,8 +128,8 @@ class LiftingNet(nn.Module):
         self.input = Normaliser(config.joints, config.channels)
         self.output = Normaliser(config.joints, 3)
         self.layers = nn.Sequential(
-            _layer(config.joints * config.channels, config.width, config.dropout),
-            *(_Block(config.width, config.dropout) for _ in range(config.blocks)),
+            _layer(config.joints * config.channels, config.width, config),
+            *(_Block(config) for _ in range(config.blocks)),
             nn.Linear(config.width, config.joints * 3),
         )
         for layer in self.modules():
@@ -113,12 +141,6 @@ class LiftingNet(nn.Module):
         normalised = self.layers(self.input(keypoints).flatten(1)).unflatten(1, (self.config.joints, 3))
         return self.output.inverse(normalised)
 
-    @torch.no_grad()
     def clip_weights(self, limit: float = 1.0) -> None:
-        """Martinez's max-norm: the Frobenius norm of each whole weight matrix is cut to ``limit``.
-
-        (Public ports cut the rows, or the gradients, instead.)
-        """
-        for layer in self.modules():
-            if isinstance(layer, nn.Linear):
-                layer.weight.mul_(torch.clamp(limit / layer.weight.norm(), max=1.0))
+        """:func:`clip_weight_norm` of this net."""
+        clip_weight_norm(self, limit)

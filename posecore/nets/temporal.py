@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from posecore.nets.lifting import Normaliser
 from posecore.skeletons import BODY_21
 
-__all__ = ["TEMPORAL_PRESETS", "TemporalConfig", "TemporalNet"]
+__all__ = ["TEMPORAL_PRESETS", "TemporalConfig", "TemporalNet", "mean_logits", "mean_and_deviations"]
 
 _REACH = 1.5  # frames after which the first weights of the mean fall e-fold
 _DEVIATION = 0.2  # usual size of a deviation from the mean, in standard deviations of the poses
@@ -78,15 +78,24 @@ class TemporalNet(nn.Module):
                 nn.init.zeros_(layer.bias)
         if config.residual:
             nn.init.zeros_(self.layers[-1].weight)  # starts as the weighted mean alone
-            distance = (torch.arange(config.window) - config.current).abs().float()
-            logits = (-distance / _REACH)[:, None, None].expand(-1, config.joints, 3)
-            self.mean_logits = nn.Parameter(logits.clone())
+            self.mean_logits = mean_logits(config.window, config.current, config.joints)
 
     def forward(self, joints: Tensor) -> Tensor:
         shape = (self.config.joints, 3)
         if not self.config.residual:
             return self.pose.inverse(self.layers(self.pose(joints).flatten(1)).unflatten(1, shape))
-        mean = (joints * self.mean_logits.softmax(0)).sum(1, keepdim=True)
-        deviations = (joints - mean) / (_DEVIATION * self.pose.std)
+        mean, deviations = mean_and_deviations(joints, self.mean_logits, self.pose.std)
         change = self.layers(torch.cat([self.pose(mean), deviations], 1).flatten(1)).unflatten(1, shape)
         return mean[:, 0] + change * self.pose.std
+
+
+def mean_logits(window: int, current: int, joints: int) -> nn.Parameter:
+    """(window, joints, 3) of a learned mean over the window that starts out centred on ``current``."""
+    distance = (torch.arange(window) - current).abs().float()
+    return nn.Parameter((-distance / _REACH)[:, None, None].expand(-1, joints, 3).clone())
+
+
+def mean_and_deviations(joints: Tensor, logits: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean (N, 1, J, 3) of windows (N, window, J, 3), weighted by ``logits``, and what is left, of size about 1."""
+    mean = (joints * logits.softmax(0)).sum(1, keepdim=True)
+    return mean, (joints - mean) / (_DEVIATION * std)
