@@ -20,7 +20,7 @@ PICTURES = {
 }
 
 
-def run(box: Box, images: Path | None = None, seconds: float = 2.0) -> bool:
+def run(box: Box, images: Path | None = None, seconds: float = 0.0) -> bool:
     """Install, open the window, click; says how it went and copies the pictures to ``images``."""
     smoke.installs(box)
     if not (box.work / "scene.blend").is_file():
@@ -37,6 +37,7 @@ def run(box: Box, images: Path | None = None, seconds: float = 2.0) -> bool:
         print(f"FAILED  the window: {done.stdout[-3000:]}{done.stderr[-2000:]}")
         return False
     measured = found["analysis"]
+    measured["bare redraw"] = found["redraw"]
     told = ", ".join(f"{name} {worst:.1f} ms at most of {count}" for name, (count, worst) in measured.items())
     slow = max(measured["tick"][1], measured["draw"][1])
     good = slow < ALLOWED_MS

@@ -43,8 +43,21 @@ def armature(name, bones):
     return made
 
 
+#: How thick the shapes are, by the beginning of a deforming bone's name: metres.
+THICK = {
+    "DEF-spine.006": 0.085, "DEF-spine.004": 0.05, "DEF-spine.005": 0.05, "DEF-spine": 0.115, "DEF-shoulder": 0.05,
+    "DEF-upper_arm": 0.05, "DEF-forearm": 0.04, "DEF-hand": 0.04, "DEF-f_": 0.011, "DEF-thumb": 0.013,
+    "DEF-thigh": 0.075, "DEF-shin": 0.055, "DEF-foot": 0.045, "DEF-toe": 0.035,
+}  # fmt: skip
+
+
+def thickness(name):
+    """0 for bones that get no shape, as those of the face."""
+    return next((value for start, value in THICK.items() if name.startswith(start)), 0.0)
+
+
 def rigify():
-    """Rigify's human, with a capsule on every deforming bone so that the movement is seen."""
+    """Rigify's human, with a shape on every larger deforming bone so that the movement is seen."""
     bpy.ops.preferences.addon_enable(module="rigify")
     bpy.ops.object.armature_human_metarig_add()
     metarig = bpy.context.object
@@ -58,12 +71,12 @@ def rigify():
     bpy.data.objects.remove(bpy.context.object)
     ball.materials.append(material)
     ball.polygons.foreach_set("use_smooth", [True] * len(ball.polygons))
-    for bone in [bone for bone in rig.data.bones if bone.use_deform and bone.length > 0.06]:
-        wide = min(0.24 * bone.length, 0.06)
+    for bone in [bone for bone in rig.data.bones if bone.use_deform and thickness(bone.name)]:
+        wide = thickness(bone.name)
         shape = bpy.data.objects.new(f"Shape {bone.name}", ball)
         bpy.context.scene.collection.objects.link(shape)
         shape.parent, shape.parent_type, shape.parent_bone = rig, "BONE", bone.name
-        shape.location, shape.scale = (0, -bone.length / 2, 0), (wide, 0.58 * bone.length, wide)
+        shape.location, shape.scale = (0, -bone.length / 2, 0), (wide, 0.5 * bone.length + 0.35 * wide, wide)
         shape.hide_select = True
     return rig
 

@@ -184,6 +184,7 @@ def go(window: Window, video: str, seconds: float) -> dict:
             f"capture.use_range, capture.first_frame, capture.last_frame = True, 0, {round(30 * seconds)}"
         )
     time.sleep(1.0)
+    seen["redraw"] = window.ask("answer = redraws()")
     window.click("posecore.analyse")
     window.wait(lambda: window.ask(STATE)["job"] or window.ask(STATE)["takes"], 30, "the analysis")
     window.ask("[values.clear() for values in measured.values()]")

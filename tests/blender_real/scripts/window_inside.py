@@ -87,17 +87,40 @@ def arrange():
 
 
 def look_at_result():
-    """A frame in the middle of the action, the rig in the middle of the view."""
+    """The frame of the longest step, the rig in the middle of the view and without its controls."""
     from mathutils import Vector
 
     rig = bpy.data.objects["rig"]
-    first, last = rig.animation_data.action.frame_range
-    bpy.context.scene.frame_set(round(0.5 * (first + last)))
-    shown = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    place = shown.matrix_world @ shown.pose.bones["DEF-spine"].head
+
+    def place(bone):
+        shown = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        return shown.matrix_world @ shown.pose.bones[bone].head
+
+    first, last = map(int, rig.animation_data.action.frame_range)
+    steps = {}
+    for frame in range(first + (last - first) // 4, last, 4):
+        bpy.context.scene.frame_set(frame)
+        steps[frame] = (place("DEF-foot.L") - place("DEF-foot.R")).length
+    bpy.context.scene.frame_set(max(steps, key=steps.get))
+    hips = place("DEF-spine")
     _, area, _ = view()
-    area.spaces.active.region_3d.view_location = Vector((place.x + 0.35, place.y, 0.85))
+    area.spaces.active.region_3d.view_location = Vector((hips.x + 0.35, hips.y, 0.85))
     area.spaces.active.overlay.show_bones = False
+    rig.select_set(False)
+
+
+def redraws(count=12):
+    """Milliseconds of drawing the window as a change in the sidebar makes it, nothing of ours running: the screen's
+    own share of what is measured."""
+    window, area, _ = view()
+    spent = []
+    with bpy.context.temp_override(window=window, area=area, region=area.regions[-1]):
+        for _ in range(count):
+            area.tag_redraw()
+            begun = time.perf_counter()
+            bpy.ops.wm.redraw_timer(type="DRAW_WIN_SWAP", iterations=1)
+            spent.append(1000 * (time.perf_counter() - begun))
+    return [len(spent), max(spent)]
 
 
 def measure():
@@ -107,7 +130,7 @@ def measure():
     live.apply_now = timed(live.apply_now, "apply")
     for panel in bpy.types.Panel.__subclasses__():
         if panel.__module__.startswith("bl_ext.user_default.posecore"):
-            panel.draw = timed(panel.draw, "draw")
+            panel.draw = timed_draw(panel.draw)
 
 
 def timed(function, name):
@@ -121,6 +144,16 @@ def timed(function, name):
             measured[name].append(1000 * (time.perf_counter() - begun))
 
     return call
+
+
+def timed_draw(draw):
+    """As ``timed``; Blender counts the arguments of this one."""
+    call = timed(draw, "draw")
+
+    def drawn(self, context):
+        call(self, context)
+
+    return drawn
 
 
 def pulse():
