@@ -6,17 +6,19 @@ to keep in the repository and start another run from.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from posecore.errors import SourceError
 from posecore.files import atomic_path
 
-__all__ = ["load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
+__all__ = ["load_checkpoint", "load_facts", "load_weights", "save_checkpoint", "save_weights"]
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -39,11 +41,28 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise SourceError(f"{path}: not a check-point ({error})") from error
 
 
-def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, floating ones in float16."""
+def save_weights(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, bool] | None = None) -> None:
+    """Write tensors as safetensors, floating ones in float16; ``facts`` that hold go into the header."""
     small = {name: (v.half() if v.is_floating_point() else v).contiguous() for name, v in weights.items()}
     with atomic_path(path) as temporary:
-        save_file(small, temporary)
+        save_file(small, temporary, {name: "yes" for name, holds in (facts or {}).items() if holds})
+
+
+def load_facts(path: Path) -> dict[str, Any]:
+    """What is known of how weights were made: a check-point's facts, or those in a ``.safetensors``' header.
+
+    Raises:
+        SourceError: missing or neither.
+    """
+    if path.suffix != ".safetensors":
+        return dict(load_checkpoint(path).get("facts", {}))
+    try:
+        with safe_open(path, "pt") as stream:
+            return {name: value == "yes" for name, value in (stream.metadata() or {}).items()}
+    except FileNotFoundError:
+        raise SourceError(f"{path}: no such weights") from None
+    except (OSError, SafetensorError) as error:
+        raise SourceError(f"{path}: not a safetensors file ({error})") from error
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
+import tarfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from posecore.skeletons import CMU_22
 from training.motion_data import Clip, harmonise
@@ -55,3 +61,25 @@ def motion_data(tmp_path):
     for subject in ("001", "007"):
         np.savez(folder / f"subject_{subject}.npz", **{f"{subject}_01": walking(60)})
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def picture_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shard of 40 rendered-like pictures: a bright figure of 21 dots on grey."""
+    folder = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(0)
+    with tarfile.open(folder / "synthetic-0.tar", "w") as archive:
+        for number in range(40):
+            joints = rng.uniform(20, 76, (21, 2))
+            image = np.full((96, 96, 3), 60, np.uint8)
+            for x, y in joints.round().astype(int):
+                image[y - 1 : y + 2, x - 1 : x + 2] = 250
+            camera = np.concatenate([(joints - 48) / 50, rng.normal(0, 0.2, (21, 1))], 1)
+            annotation = {"joints_px": joints.tolist(), "joints_camera": camera.tolist(), "visible": [1] * 21}
+            stream = io.BytesIO()
+            Image.fromarray(image).save(stream, "webp", quality=90)
+            for suffix, data in (("webp", stream.getvalue()), ("json", json.dumps(annotation).encode())):
+                entry = tarfile.TarInfo(f"sy{number:05d}.{suffix}")
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+    return folder

@@ -1,14 +1,11 @@
 """The picture recipe on a few invented shards: reading, splitting, training, resuming, exporting."""
 
-import io
 import json
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from posecore.errors import SourceError
 from posecore.runtime.cards import read_card
@@ -19,44 +16,23 @@ from training.pictures import is_validation, load_pictures
 from training.recipes.sapnet import SapNetRecipe, run
 from training.shards import count_samples, read_shards
 
-COUNT = 40
+COUNT = 40  # pictures of the fixture
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shard of rendered-like pictures: a bright figure of 21 dots on grey."""
-    folder = tmp_path_factory.mktemp("shards")
-    rng = np.random.default_rng(0)
-    with tarfile.open(folder / "synthetic-0.tar", "w") as archive:
-        for number in range(COUNT):
-            joints = rng.uniform(20, 76, (21, 2))
-            image = np.full((96, 96, 3), 60, np.uint8)
-            for x, y in joints.round().astype(int):
-                image[y - 1 : y + 2, x - 1 : x + 2] = 250
-            camera = np.concatenate([(joints - 48) / 50, rng.normal(0, 0.2, (21, 1))], 1)
-            annotation = {"joints_px": joints.tolist(), "joints_camera": camera.tolist(), "visible": [1] * 21}
-            stream = io.BytesIO()
-            Image.fromarray(image).save(stream, "webp", quality=90)
-            for suffix, data in (("webp", stream.getvalue()), ("json", json.dumps(annotation).encode())):
-                entry = tarfile.TarInfo(f"sy{number:05d}.{suffix}")
-                entry.size = len(data)
-                archive.addfile(entry, io.BytesIO(data))
-    return folder
-
-
-def recipe(shards: Path, out: Path, **changes: object) -> SapNetRecipe:
+def recipe(picture_shards: Path, out: Path, **changes: object) -> SapNetRecipe:
     options = {
-        "data": shards, "out": out, "cache": shards / "cache", "synthetic": shards, "sources": (), "preset": "tiny",
+        "data": picture_shards, "out": out, "cache": picture_shards / "cache", "synthetic": picture_shards,
+        "sources": (), "preset": "tiny",
         "stage": "full", "steps": 4, "batch": 4, "accelerator": "cpu", "validate_minutes": 1e9,
     }  # fmt: skip
     return SapNetRecipe(**{**options, **changes})  # type: ignore[arg-type]
 
 
-def test_shards_are_read_in_order(shards: Path) -> None:
-    assert count_samples(shards, "synthetic") == COUNT
-    assert [key for key, _, _ in read_shards(shards, "synthetic")][:2] == ["sy00000", "sy00001"]
+def test_shards_are_read_in_order(picture_shards: Path) -> None:
+    assert count_samples(picture_shards, "synthetic") == COUNT
+    assert [key for key, _, _ in read_shards(picture_shards, "synthetic")][:2] == ["sy00000", "sy00001"]
     with pytest.raises(SourceError, match=r"expected shards lspet/lspet-\*\.tar"):
-        next(read_shards(shards, "lspet"))
+        next(read_shards(picture_shards, "lspet"))
 
 
 def test_a_damaged_shard_is_one_line(tmp_path: Path) -> None:
@@ -65,10 +41,10 @@ def test_a_damaged_shard_is_one_line(tmp_path: Path) -> None:
         list(read_shards(tmp_path, "synthetic"))
 
 
-def test_cache_holds_labels_and_the_split_is_disjoint(shards: Path) -> None:
-    pictures = load_pictures(shards, shards / "cache", "synthetic")
+def test_cache_holds_labels_and_the_split_is_disjoint(picture_shards: Path) -> None:
+    pictures = load_pictures(picture_shards, picture_shards / "cache", "synthetic")
     assert len(pictures) == COUNT and pictures.images.shape == (COUNT, 192, 192, 3)
-    first = next(iter(read_shards(shards, "synthetic")))[2]
+    first = next(iter(read_shards(picture_shards, "synthetic")))[2]
     np.testing.assert_allclose(pictures.keypoints[0], first["joints_px"], atol=1e-4)
     # A weak-perspective camera of 50 px a metre made the picture.
     camera = np.array(first["joints_camera"])
@@ -85,29 +61,29 @@ def test_the_split_is_about_one_in_twenty_and_never_moves() -> None:
     assert held[:3] == ["im00023", "im00024", "im00047"]  # by sha1sum and hand
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(shards: Path, tmp_path: Path) -> None:
-    run(recipe(shards, tmp_path / "whole"))
-    run(recipe(shards, tmp_path / "parts", stop_at=2))
+def test_a_resumed_run_equals_an_uninterrupted_one(picture_shards: Path, tmp_path: Path) -> None:
+    run(recipe(picture_shards, tmp_path / "whole"))
+    run(recipe(picture_shards, tmp_path / "parts", stop_at=2))
     assert load_net(tmp_path / "parts" / "last.pt")[2] is not None
-    run(recipe(shards, tmp_path / "parts"))
+    run(recipe(picture_shards, tmp_path / "parts"))
     first, second = (load_net(tmp_path / name / "last.pt")[0].state_dict() for name in ("whole", "parts"))
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
     logged = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert logged[-1]["step"] == 4 and np.isfinite(logged[-1]["loss_heatmap"])
 
 
-def test_training_lowers_the_loss(shards: Path, tmp_path: Path) -> None:
+def test_training_lowers_the_loss(picture_shards: Path, tmp_path: Path) -> None:
     from training.augmentation import Augmentation
 
     plain = Augmentation(mode="none")
-    run(recipe(shards, tmp_path, steps=60, batch=8, rate=4e-3, augmentation=plain, ema=0.9, stage="hourglass"))
+    run(recipe(picture_shards, tmp_path, steps=60, batch=8, rate=4e-3, augmentation=plain, ema=0.9, stage="hourglass"))
     losses = [json.loads(line)["loss_heatmap"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     blank = np.pi * 2  # two stacks, each a Gaussian of σ = 1 cell missed: Σ g² = π
     assert losses[-1] < 0.97 * blank
 
 
-def test_export_equals_torch_and_writes_a_card(shards: Path, tmp_path: Path) -> None:
-    run(recipe(shards, tmp_path / "run"))
+def test_export_equals_torch_and_writes_a_card(picture_shards: Path, tmp_path: Path) -> None:
+    run(recipe(picture_shards, tmp_path / "run"))
     target = tmp_path / "sapnet.onnx"
     kept = tmp_path / "kept.safetensors"
     assert export(ExportOptions(tmp_path / "run" / "last.pt", target, keep=kept, recipe="made by a test")) < 5e-3
@@ -116,14 +92,14 @@ def test_export_equals_torch_and_writes_a_card(shards: Path, tmp_path: Path) -> 
     assert card.training_data[0]["licence"] == "Apache-2.0 / CC0 / CMU"
 
 
-def test_a_run_starts_from_kept_weights(shards: Path, tmp_path: Path) -> None:
-    run(recipe(shards, tmp_path / "first"))
+def test_a_run_starts_from_kept_weights(picture_shards: Path, tmp_path: Path) -> None:
+    run(recipe(picture_shards, tmp_path / "first"))
     export(ExportOptions(tmp_path / "first" / "last.pt", tmp_path / "a.onnx", keep=tmp_path / "kept.safetensors"))
-    run(recipe(shards, tmp_path / "second", steps=1, stop_at=0, init=tmp_path / "kept.safetensors"))
+    run(recipe(picture_shards, tmp_path / "second", steps=1, stop_at=0, init=tmp_path / "kept.safetensors"))
     first, second = (load_net(tmp_path / name / "last.pt")[0].state_dict() for name in ("first", "second"))
     assert all(torch.allclose(first[name].float(), second[name].float(), atol=2e-3, rtol=2e-3) for name in first)
     with pytest.raises(SourceError, match="no such weights"):
-        run(recipe(shards, tmp_path / "third", init=tmp_path / "absent.safetensors"))
+        run(recipe(picture_shards, tmp_path / "third", init=tmp_path / "absent.safetensors"))
 
 
 def test_command_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
