@@ -12,7 +12,7 @@ from torch import nn
 
 from posecore.capturing.sapnet import metric_joints
 from posecore.losses import illegal_angle_loss
-from posecore.metrics import mpjpe, pa_mpjpe
+from posecore.metrics import geometry_validity, mpjpe, pa_mpjpe
 from posecore.nets.hourglass import decode_heatmaps
 from posecore.skeletons import BODY_21, LSP_14
 from training.augmentation import Augmentation, make_batch
@@ -34,12 +34,6 @@ __all__ = [
 Array = NDArray[np.float32]
 
 _PLAIN = Augmentation(mode="none")
-_SIDES = {
-    "upper_arm": ("shoulder", "elbow"),
-    "lower_arm": ("elbow", "wrist"),
-    "upper_leg": ("hip", "knee"),
-    "lower_leg": ("knee", "ankle"),
-}
 
 
 @dataclass(frozen=True)
@@ -135,15 +129,9 @@ def solid_figures(looks: Looks) -> dict[str, float]:
         found, wanted = bodies[whole][:, joints], truth[whole][:, joints]
         figures["mpjpe_mm"] = 1000 * mpjpe(found, wanted, root=joints.index(BODY_21.index("pelvis")))
         figures["pa_mpjpe_mm"] = 1000 * pa_mpjpe(found, wanted)
-    for name, (start, end) in _SIDES.items():
-        left, right = (
-            np.linalg.norm(
-                bodies[:, BODY_21.index(f"{side}_{start}")] - bodies[:, BODY_21.index(f"{side}_{end}")], axis=-1
-            )
-            for side in "lr"
-        )
-        figures[f"{name}_mm"] = 1000 * float(np.abs(left - right).mean())
-    figures["symmetry_mm"] = float(np.mean([figures[f"{name}_mm"] for name in _SIDES]))
+    sides = geometry_validity(1000 * bodies)
+    figures |= {f"{name}_mm": value for name, value in sides.items()}
+    figures["symmetry_mm"] = float(np.mean(list(sides.values())))
     everything = torch.ones(len(bodies), len(BODY_21))
     illegal = illegal_angle_loss(torch.from_numpy(bodies), everything, reduction="none")
     figures["illegal_share"] = float((illegal > 0).float().mean())

@@ -7,27 +7,29 @@ Targets are root-relative metres in the ray frame on bodies of the canonical siz
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
+import lightning_fabric as lf
 import numpy as np
 import torch
 import tyro
 from torch import Tensor, nn
 
 from posecore.capturing.lifting import normalise_keypoints
+from posecore.errors import PosecoreError
+from posecore.losses import joint_weights
 from posecore.metrics import mpjpe, pa_mpjpe
 from posecore.nets.lifting import LIFTING_PRESETS, LiftingConfig, LiftingNet
 from posecore.skeletons import BODY_21
 from training.motion_data import read_clips
 from training.noise import STATISTICS_FILE, NoiseStatistics
-from training.pose_loop import LoopConfig, fit, load_weights
+from training.pose_loop import COMPOSITIONAL, LoopConfig, fabric_of, fit, load_weights
 from training.pose_samples import MotionPool, Scenes, draw_scenes
+from training.processes import launch
 
-__all__ = ["Config", "evaluation_scenes", "evaluator", "load", "main", "run", "samples"]
-
-# Seed 001 weighs wrists, elbows and feet up.
-_WEIGHTS = {"wrist": 1.5, "elbow": 1.5, "ankle": 1.5}
+__all__ = ["Config", "config_of", "evaluation_scenes", "evaluator", "load", "main", "run", "samples"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,10 @@ class Config:
         out: folder of the run.
         preset: of posecore.nets.lifting.LIFTING_PRESETS.
         noise: noise statistics (JSON).
-        weighted: weigh wrists, elbows and ankles up (seed 001).
-        max_norm: Martinez's limit on the Frobenius norm of each weight matrix.
+        weighted: weigh wrists, elbows and ankles up (seed 001, eq. 7); with ``loop.loss`` l2 or distance.
+        clip: "gradient": the gradient's norm, to ``loop.clip_gradient`` (seed 001: 1); "max-norm": Martinez's limit on
+            the Frobenius norm of each whole weight matrix instead; "none".
+        dropout, batch_norm: if not the preset's.
         loop: how long and how fast.
     """
 
@@ -49,10 +53,24 @@ class Config:
     preset: str = "cpu"
     noise: Path = STATISTICS_FILE
     weighted: bool = False
-    max_norm: bool = False
+    clip: Literal["gradient", "max-norm", "none"] = "gradient"
+    dropout: float | None = None
+    batch_norm: bool | None = None
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(steps=12_000, batch=512, learning_rate=2e-3, loss="distance")
     )
+
+
+def config_of(config: Config) -> LiftingConfig:
+    """The preset with the options' changes.
+
+    Raises:
+        PosecoreError: there is no such preset.
+    """
+    if config.preset not in LIFTING_PRESETS:
+        raise PosecoreError(f"--preset {config.preset}: unknown; choose one of {', '.join(LIFTING_PRESETS)}")
+    changes = {"dropout": config.dropout, "batch_norm": config.batch_norm}
+    return replace(LIFTING_PRESETS[config.preset], **{name: v for name, v in changes.items() if v is not None})
 
 
 def samples(scenes: Scenes) -> tuple[Tensor, Tensor]:
@@ -71,25 +89,40 @@ def evaluation_scenes(data: Path, statistics: NoiseStatistics, count: int = 2000
 def evaluator(scenes: Scenes) -> Callable[[nn.Module], dict[str, float]]:
     """A function of a net that measures it on ``scenes``."""
     inputs, targets = samples(scenes)
+    ends = joint_weights(BODY_21) > 1  # wrists, elbows and ankles
 
     @torch.no_grad()
     def evaluate(net: nn.Module) -> dict[str, float]:
         prediction = net(inputs.to(next(net.parameters()).device)).float().cpu().numpy()
         truth = targets.numpy()
+        pelvis = BODY_21.index("pelvis")
         return {
-            "mpjpe_mm": round(1000 * mpjpe(prediction, truth, root=BODY_21.index("pelvis")), 2),
+            "mpjpe_mm": round(1000 * mpjpe(prediction, truth, root=pelvis), 2),
             "pa_mpjpe_mm": round(1000 * pa_mpjpe(prediction, truth), 2),
+            "ends_mpjpe_mm": round(1000 * mpjpe(prediction, truth, mask=ends.numpy(), root=pelvis), 2),
         }
 
     return evaluate
 
 
 def run(config: Config) -> Path:
-    """Train, and return the run's folder."""
+    """Train, and return the run's folder.
+
+    Raises:
+        PosecoreError: options that do not go together, or a device that is not there.
+    """
+    if config.weighted and config.loop.loss in COMPOSITIONAL:
+        raise PosecoreError(f"--weighted goes with --loop.loss l2 or distance, not with {config.loop.loss}")
+    config_of(config)
+    launch(fabric_of(config.loop), _run, config=config)
+    return config.out
+
+
+def _run(fabric: lf.Fabric, config: Config) -> None:
     torch.manual_seed(config.loop.seed)
     statistics = NoiseStatistics.load(config.noise)
     pool = MotionPool(read_clips(config.data, "train", np.random.default_rng(config.loop.seed)))
-    net = LiftingNet(LIFTING_PRESETS[config.preset])
+    net = LiftingNet(config_of(config))
     inputs, targets = samples(draw_scenes(np.random.default_rng([config.loop.seed, 0]), pool, statistics, 20_000))
     net.input.fit(inputs)
     net.output.fit(targets)
@@ -98,20 +131,20 @@ def run(config: Config) -> Path:
         rng = np.random.default_rng([config.loop.seed, 1, step])
         return samples(draw_scenes(rng, pool, statistics, config.loop.batch))
 
-    weights = torch.tensor([_WEIGHTS.get(n[2:], 1.0) for n in BODY_21.joints]) if config.weighted else None
+    loop = config.loop if config.clip == "gradient" else replace(config.loop, clip_gradient=0.0)
     facts = {"net": asdict(net.config), "noise": statistics.source, "kind": "lifting"}
     fit(
         net,
         net.output.std.clone(),
         batches,
-        config.loop,
+        loop,
         config.out,
-        facts,
+        {**facts, "clip": config.clip, "weighted": config.weighted},
         evaluate=evaluator(evaluation_scenes(config.data, statistics)),
-        after_step=net.clip_weights if config.max_norm else None,
-        weights=weights,
+        after_step=net.clip_weights if config.clip == "max-norm" else None,
+        weights=joint_weights(BODY_21) if config.weighted else None,
+        fabric=fabric,
     )
-    return config.out
 
 
 def load(folder: Path) -> LiftingNet:

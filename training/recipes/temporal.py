@@ -1,5 +1,7 @@
 """TP-Net: refine a pose by its neighbours in time (Dabral et al. 2018; seed 000). ``python -m training temporal``.
 
+``--net lstm`` trains the LSTM that the paper sets beside it, on the same windows.
+
 Its input is what run time will feed it: the trained lifter's predictions from keypoints with noise that is
 correlated over time, mixed with 3D noise of SAP-Net's kind; its target is the clean pose. ``--preset small`` is
 online (19 past poses and the current one), ``--preset small_semi`` semi-online (10 past, the current, 9 ahead).
@@ -8,10 +10,12 @@ online (19 past poses and the current one), ``--preset small_semi`` semi-online 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
+import lightning_fabric as lf
 import numpy as np
 import torch
 import tyro
@@ -19,18 +23,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from posecore.capturing.lifting import normalise_keypoints
+from posecore.errors import PosecoreError
 from posecore.metrics import acceleration_error, mpjpe, pa_mpjpe
 from posecore.nets.lifting import LiftingNet
+from posecore.nets.recurrent import LSTM_PRESETS, LstmConfig, LstmNet
 from posecore.nets.temporal import TEMPORAL_PRESETS, TemporalConfig, TemporalNet
 from posecore.skeletons import BODY_21
 from training.motion_data import read_clips
 from training.noise import STATISTICS_FILE, NoiseStatistics
-from training.pose_loop import LoopConfig, fit, load_weights
+from training.pose_loop import LoopConfig, fabric_of, fit, load_weights
 from training.pose_samples import MotionPool, Scenes, draw_scenes, estimated_joints
+from training.processes import launch
 from training.recipes import lift
 
-__all__ = ["Config", "evaluator", "lifted", "load", "main", "refined", "run", "windows"]
+__all__ = ["Config", "build", "evaluator", "lifted", "load", "main", "refined", "run", "windows"]
 
+SequenceNet = TemporalNet | LstmNet
 Array = NDArray[np.float32]
 
 _SCENES, _LENGTH = 256, 48  # a block: 256 scenes of 48 frames
@@ -47,7 +55,11 @@ class Config:
         data: the data folder (with mocap_cmu).
         lifter: folder of the lifting run.
         out: folder of the run.
-        preset: of posecore.nets.temporal.TEMPORAL_PRESETS.
+        net: "tpnet" or "lstm".
+        preset: of posecore.nets.temporal.TEMPORAL_PRESETS, or of posecore.nets.recurrent.LSTM_PRESETS.
+        window: poses seen, if not the preset's; an online net's current pose stays the last one, a semi-online net's
+            at the same share of the window.
+        width: hidden units, if not the preset's.
         noise: noise statistics (JSON).
         calm: weight of the loss on accelerations (per frame², m) beside that on places; the paper has none (0).
         loop: how long and how fast.
@@ -56,7 +68,10 @@ class Config:
     data: Path
     lifter: Path = Path("runs/lift")
     out: Path = Path("runs/temporal")
+    net: Literal["tpnet", "lstm"] = "tpnet"
     preset: str = "small"
+    window: int | None = None
+    width: int | None = None
     noise: Path = STATISTICS_FILE
     calm: float = 0.5
     loop: LoopConfig = field(
@@ -64,6 +79,26 @@ class Config:
             steps=1_200, batch=512, learning_rate=1.5e-3, loss="distance", average=0.99, evaluate_every=100
         )
     )
+
+
+def build(config: Config) -> SequenceNet:
+    """The net that the options ask for.
+
+    Raises:
+        PosecoreError: no such preset, or a window longer than the scenes that are drawn.
+    """
+    presets = LSTM_PRESETS if config.net == "lstm" else TEMPORAL_PRESETS
+    if config.preset not in presets:
+        raise PosecoreError(f"--preset {config.preset}: unknown; choose one of {', '.join(presets)}")
+    size = presets[config.preset]
+    window = config.window if config.window is not None else size.window
+    longest = _LENGTH - _RUN + 1
+    if not 1 <= window <= longest:
+        raise PosecoreError(f"--window {window}: choose from 1 to {longest}")
+    online = size.current == size.window - 1
+    current = window - 1 if online else size.current * window // size.window
+    size = replace(size, window=window, current=current, width=config.width or size.width)
+    return LstmNet(size) if isinstance(size, LstmConfig) else TemporalNet(size)
 
 
 @torch.no_grad()
@@ -84,7 +119,7 @@ def windows(joints: Array, window: int, current: int) -> Array:
 
 
 @torch.no_grad()
-def refined(net: TemporalNet, joints: Array) -> Array:
+def refined(net: SequenceNet, joints: Array) -> Array:
     """(N, T, 21, 3) refined frame by frame, the ends repeated, the pelvis at 0."""
     device = next(net.parameters()).device
     out = np.empty_like(joints)
@@ -96,7 +131,11 @@ def refined(net: TemporalNet, joints: Array) -> Array:
 
 
 def _block(
-    rng: np.random.Generator, pool: MotionPool, statistics: NoiseStatistics, lifter: LiftingNet, config: TemporalConfig
+    rng: np.random.Generator,
+    pool: MotionPool,
+    statistics: NoiseStatistics,
+    lifter: LiftingNet,
+    config: TemporalConfig | LstmConfig,
 ) -> tuple[Tensor, Tensor]:
     """(M, 4, window, 21, 3) observed and (M, 4, 21, 3) true poses: 4 consecutive windows each."""
     scenes = draw_scenes(rng, pool, statistics, _SCENES, _LENGTH)
@@ -111,7 +150,7 @@ def _block(
     return _padded(rng, inputs, config.current), torch.from_numpy(targets.reshape(-1, _RUN, *pose))
 
 
-def _runs(config: TemporalConfig) -> int:
+def _runs(config: TemporalConfig | LstmConfig) -> int:
     """Runs of whole windows in a scene."""
     return (_LENGTH - config.window + 1) // _RUN
 
@@ -143,7 +182,7 @@ def evaluator(scenes: Scenes, lifter: LiftingNet) -> Callable[[nn.Module], dict[
     observed = lifted(lifter, scenes.keypoints, scenes.confidence)
 
     def evaluate(net: nn.Module) -> dict[str, float]:
-        assert isinstance(net, TemporalNet)
+        assert isinstance(net, SequenceNet)
         result = {}
         for name, joints in (("before", observed), ("after", refined(net, observed))):
             result[f"{name}_mpjpe_mm"] = round(1000 * mpjpe(joints, scenes.joints), 2)
@@ -155,12 +194,23 @@ def evaluator(scenes: Scenes, lifter: LiftingNet) -> Callable[[nn.Module], dict[
 
 
 def run(config: Config) -> Path:
-    """Train, and return the run's folder."""
+    """Train, and return the run's folder.
+
+    Raises:
+        PosecoreError: options that make no net, no lifter, or a device that is not there.
+    """
+    build(config)
+    lift.load(config.lifter)
+    launch(fabric_of(config.loop), _run, config=config)
+    return config.out
+
+
+def _run(fabric: lf.Fabric, config: Config) -> None:
     torch.manual_seed(config.loop.seed)
     statistics = NoiseStatistics.load(config.noise)
     pool = MotionPool(read_clips(config.data, "train", np.random.default_rng(config.loop.seed)))
-    lifter = lift.load(config.lifter).to(config.loop.device)
-    net = TemporalNet(TEMPORAL_PRESETS[config.preset])
+    lifter = lift.load(config.lifter).to(fabric.device)
+    net = build(config)
     runs_per_batch = max(1, config.loop.batch // _RUN)
     steps_per_block = max(1, _SCENES * _runs(net.config) // runs_per_batch)
 
@@ -182,17 +232,21 @@ def run(config: Config) -> Path:
         batches,
         config.loop,
         config.out,
-        {"net": asdict(net.config), "noise": statistics.source, "kind": "temporal"},
+        {"net": asdict(net.config), "noise": statistics.source, "kind": "temporal", "family": config.net},
         evaluate=evaluator(lift.evaluation_scenes(config.data, statistics, 40, 90), lifter),
         extra_loss=(lambda found, true: config.calm * _acceleration_loss(found, true)) if config.calm else None,
+        fabric=fabric,
     )
-    return config.out
 
 
-def load(folder: Path) -> TemporalNet:
+def load(folder: Path) -> SequenceNet:
     """The net of a run, ready to use."""
     weights, facts = load_weights(folder)
-    net = TemporalNet(TemporalConfig(**facts["net"]))
+    net: SequenceNet
+    if facts.get("family") == "lstm":
+        net = LstmNet(LstmConfig(**facts["net"]))
+    else:
+        net = TemporalNet(TemporalConfig(**facts["net"]))
     net.load_state_dict(weights)
     return net.eval()
 
