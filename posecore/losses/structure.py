@@ -77,7 +77,7 @@ def geometric_loss(joints: Tensor, mask: Tensor, skeleton: Skeleton = BODY_21, r
         per picture Σ_groups 1/|R| Σ_e (l_e / l̄_e − r_R)², over visible bones: its mean over N, or ("none") (N,).
     """
     joints, seen_joints = blanked(joints, mask), mask.to(joints.dtype)
-    loss = torch.zeros_like(joints[..., 0, 0])
+    loss = joints.new_zeros(joints.shape[:-2])
     for group in _GROUPS:
         starts = _indices(skeleton, tuple(bone[0] for bone in group))
         ends = _indices(skeleton, tuple(bone[1] for bone in group))
