@@ -10,7 +10,9 @@ from posecore.errors import PosecoreError
 #: Command -> module with ``main(args)``. Imported on demand: a missing extra only stops its own command.
 COMMANDS = {
     "sapnet": "training.recipes.sapnet",
+    "ordinal": "training.recipes.ordinal",
     "noise": "training.recipes.noise",
+    "study": "training.recipes.study",
     "lift": "training.recipes.lift",
     "temporal": "training.recipes.temporal",
     "export-sapnet": "training.export_sapnet",

@@ -12,13 +12,14 @@ from torch import nn
 
 from posecore.capturing.sapnet import metric_joints
 from posecore.losses import illegal_angle_loss
-from posecore.metrics import geometry_validity, mpjpe, pa_mpjpe
+from posecore.metrics import average_joint_distance, geometry_validity, mpjpe, ordinal_depth_accuracy, pa_mpjpe
 from posecore.nets.hourglass import decode_heatmaps
 from posecore.skeletons import BODY_21, LSP_14
 from training.augmentation import Augmentation, make_batch
 from training.labels import torso_length
 from training.picture_mix import PictureMix
 from training.pictures import PictureSet
+from training.readers.ordinal import derive_ordinal
 
 __all__ = [
     "Looks",
@@ -75,7 +76,11 @@ def torso_lengths(pictures: PictureSet, rows: NDArray[np.int64]) -> NDArray[np.f
 
 @torch.no_grad()
 def look(net: nn.Module, pictures: PictureSet, rows: NDArray[np.int64], size: int) -> Looks:
-    """Run ``net`` on the plain crops of ``rows``. A net without depth gives zeros."""
+    """Run ``net`` on the plain crops of ``rows``.
+
+    ``net`` gives heatmaps of every stack, or joints (N, 21, 2) in [-1, 1] of the crop; and depths (N, 21) or None,
+    which becomes zeros.
+    """
     device = next(net.parameters()).device
     parts: list[tuple[Array, ...]] = []
     generator = torch.Generator().manual_seed(0)
@@ -85,7 +90,8 @@ def look(net: nn.Module, pictures: PictureSet, rows: NDArray[np.int64], size: in
         raw = {name: torch.from_numpy(np.ascontiguousarray(getattr(pictures, name)[part])).to(device) for name in names}
         batch = make_batch(**raw, size=size, aug=_PLAIN, generator=generator)
         heatmaps, depth = net(batch.image.contiguous(memory_format=torch.channels_last))
-        points = decode_heatmaps(heatmaps[-1].float())[0]
+        direct = isinstance(heatmaps, torch.Tensor)
+        points = (heatmaps.float() + 1) * size / 2 if direct else decode_heatmaps(heatmaps[-1].float())[0]
         known = (batch.weight > 0) & (batch.inside > 0)
         side = raw["boxes"][:, 2].cpu().numpy() * _PLAIN.padding
         values = (
@@ -136,6 +142,27 @@ def solid_figures(looks: Looks) -> dict[str, float]:
     illegal = illegal_angle_loss(torch.from_numpy(bodies), everything, reduction="none")
     figures["illegal_share"] = float((illegal > 0).float().mean())
     return figures
+
+
+def ordinal_figures(looks: Looks, threshold: float = 0.1) -> dict[str, float]:
+    """Seed 004's figures, for depths of any scale.
+
+    - ``oda``: Ordinal Depth Accuracy, against relations that follow from the labels' depth;
+    - ``level_share``: what a net would have that calls every pair level;
+    - ``ajd_px``: Average Joint Distance, px of a crop of 256 px.
+
+    Args:
+        threshold: labels nearer together than this are level, half crops (a crop is about 2.2 m wide).
+    """
+    known = looks.known & looks.depth_known
+    relations, pairs = derive_ordinal(looks.true_depth, threshold, known)
+    scale = 256 / looks.size
+    distance = average_joint_distance(looks.keypoints * scale, looks.true_keypoints * scale, looks.known)
+    return {
+        "oda": ordinal_depth_accuracy(looks.depth, relations, pairs),
+        "level_share": float((relations[pairs] == 0).mean()) if pairs.any() else float("nan"),
+        "ajd_px": float(np.nanmean(distance)),
+    }
 
 
 def evaluate_pck(net: nn.Module, pictures: PictureSet, rows: NDArray[np.int64], size: int) -> dict[str, float]:

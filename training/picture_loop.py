@@ -54,8 +54,8 @@ class PictureOptions:
         preset: size of the network; size: input side if not the preset's, px.
         init: check-point or .safetensors to start from.
         first: stage to start with, by name or number; what comes before it must be in ``init``.
-        minutes: length of training by the clock; steps: by steps (wins if given). Without either the schedule's own
-            iterations, or an hour.
+        minutes: length of training by the clock, without validations; steps: by steps (wins if given). Without either
+            the schedule's own iterations, or an hour.
         stop_at: leave early after so many steps, as if interrupted (the schedule stays that of ``steps``).
         batch: pictures a step and process; default the schedule's own, else 24.
         rate: learning rate at the start of the first stage, if not the schedule's.
@@ -227,6 +227,7 @@ def _stage(run: _Run, bar: Progress, optimiser_state: dict[str, Any] | None) -> 
     trained, optimiser = fabric.setup(run.net, optimiser)
     begun, before, stage_before = time.monotonic(), float(state["elapsed"]), float(state["stage_elapsed"])
     run.validated, validated_at, saved_at = before, int(state["step"]), -1
+    run.running.clear()
     figures: dict[str, float] = {}
     task = bar.add_task(stage.name or "training", total=1.0)
     while (progress := _progress(run, stage)) < 1.0 and state["step"] != options.stop_at:
@@ -249,7 +250,9 @@ def _stage(run: _Run, bar: Progress, optimiser_state: dict[str, Any] | None) -> 
             due = state["elapsed"] - run.validated >= options.validate_minutes
         if due:
             run.validated, validated_at, saved_at = float(state["elapsed"]), state["step"], state["step"]
+            paused = time.monotonic()
             figures = _checkpoint(run, optimiser, stage)
+            begun += time.monotonic() - paused
     if saved_at != state["step"]:
         figures = _checkpoint(run, optimiser, stage)
     bar.update(task, completed=1.0)

@@ -42,7 +42,7 @@ class LoopConfig:
 
     Attributes:
         steps: optimiser steps in all.
-        minutes: length by the clock instead.
+        minutes: length by the clock instead, without evaluations.
         batch: samples a step and process.
         learning_rate: of Adam at its height; warmed up over 2 % of the steps, then falling as a cosine to 1 %.
         loss: "l2" (the papers: squared error of normalised joints), "distance" (mean joint distance, m), or a
@@ -209,7 +209,9 @@ def fit(
             state.elapsed = before + shared(fabric, (time.monotonic() - began) / 60)
             done = _done(state, config, stop_at)
             if fabric.is_global_zero and (done or state.step % config.log_every == 0):
+                paused = time.monotonic()
                 line = _line(state, rate, config, best if evaluate is not None else None, evaluate, done)
+                began += time.monotonic() - paused
                 with open(folder / "log.jsonl", "a", encoding="utf-8") as log:
                     log.write(json.dumps(line) + "\n")
                 total = state.elapsed / config.minutes if config.minutes else state.step / config.steps

@@ -1,0 +1,157 @@
+"""The seeds' studies as data: lists of settings that ``python -m training study NAME`` runs in turn.
+
+Every setting is a recipe with changed options, on the data that is at hand: LSPET, rendered pictures, CMU motion. Sizes
+are such that a few minutes on two cores say something; the papers' own sizes are the recipes' presets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = ["STUDIES", "RecipeName", "Setting", "Study"]
+
+RecipeName = Literal["sapnet", "ordinal", "lift", "temporal"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One training of a study.
+
+    Attributes:
+        name: for the tables.
+        recipe: which recipe runs.
+        options: of its dataclass; ``"loop.loss"`` reaches into a nested one. ``"{other}"`` in a text is the folder of
+            the earlier setting ``other``, of the same seed.
+        share: of the minutes (or steps) given to each.
+        part: only what others start from, no row of the table by itself.
+    """
+
+    name: str
+    recipe: RecipeName
+    options: Mapping[str, Any] = field(default_factory=dict)
+    share: float = 1.0
+    part: bool = False
+
+
+@dataclass(frozen=True)
+class Study:
+    """Settings in order.
+
+    Attributes:
+        what: the question, for the file.
+        settings: run in this order.
+        evaluations: points of each curve, about.
+    """
+
+    what: str
+    settings: tuple[Setting, ...]
+    evaluations: int = 10
+
+
+_PICTURES = {"preset": "cpu", "size": 64, "batch": 16, "validate_limit": 240}
+# Few pictures, seen often: else nothing is overfitted in minutes, and nothing is to be seen of augmentation.
+_OVERFIT = {**_PICTURES, "stage": "hourglass", "sources": ("lspet",), "limit": 600, "validate_training": 240}
+_FULL = {**_PICTURES, "sources": ("lspet",)}
+_LIFT = {"preset": "cpu", "loop.batch": 256, "loop.log_every": 20, "loop.save_every": 200, "loop.threads": 0}
+_L2 = {**_LIFT, "loop.loss": "l2"}
+_TEMPORAL = {"lifter": "{lifter}", "loop.batch": 256, "loop.log_every": 10, "loop.save_every": 100}
+_LIFTER = Setting("lifter", "lift", {**_LIFT, "loop.loss": "distance"}, share=2.0, part=True)
+
+
+def _augmented(name: str, mode: str, *strategies: str) -> Setting:
+    chosen = {"augmentation.strategies": strategies} if strategies else {}
+    options = {**_OVERFIT, "augmentation.mode": mode, "augmentation.photometric": 0.0, **chosen}
+    return Setting(name, "sapnet", options)
+
+
+def _ablated(name: str) -> Setting:
+    start = {"init": "{hourglass}/1-hourglass.safetensors", "first": "depth"}
+    return Setting(name, "sapnet", {**_FULL, "schedule": name, **start})
+
+
+def _ordinal(name: str, share: float, **options: Any) -> Setting:
+    return Setting(name, "ordinal", {**_FULL, "experiment": name, **options}, share)
+
+
+_FROM_HEATMAPS = {"init": "{2}/1-heatmaps.safetensors", "first": "head"}
+
+STUDIES: dict[str, Study] = {
+    "augmentation": Study(
+        "Seed 001, figures 4 and 5: each augmentation alone; one at random of several (Frs, Frso, Frsos); overlapping",
+        (
+            _augmented("none", "none"),
+            *(_augmented(name, "overlap", name) for name in ("flip", "shift", "rotation", "occlusion", "scale")),
+            _augmented("one of flip, rotation, shift", "single", "flip", "rotation", "shift"),
+            _augmented("one of these and occlusion", "single", "flip", "rotation", "shift", "occlusion"),
+            _augmented("one of all five", "single"),
+            _augmented("overlapping", "overlap"),
+        ),
+    ),
+    "losses": Study(
+        "Seed 001, §2.3 and 2.4: losses, clipping, dropout and batch normalisation of the lifting net",
+        (
+            Setting("l2", "lift", _L2),
+            Setting("l2, weighted", "lift", {**_L2, "weighted": True}),
+            Setting("distance", "lift", {**_LIFT, "loop.loss": "distance"}),
+            *(
+                Setting(f"compositional, {kind}", "lift", {**_LIFT, "loop.loss": kind})
+                for kind in ("pairs", "joint", "bone", "both")
+            ),
+            Setting("l2, no clipping", "lift", {**_L2, "clip": "none"}),
+            Setting("l2, max-norm", "lift", {**_L2, "clip": "max-norm"}),
+            Setting("l2, dropout 0.5", "lift", {**_L2, "dropout": 0.5}),
+            Setting("l2, no batch norm", "lift", {**_L2, "batch_norm": False}),
+        ),
+    ),
+    "compositional-speed": Study(
+        "Seed 001, §2.4.1: does the compositional loss reach the same error sooner?",
+        (
+            Setting("l2", "lift", _L2),
+            Setting("compositional, pairs", "lift", {**_LIFT, "loop.loss": "pairs"}),
+            Setting("compositional, bone", "lift", {**_LIFT, "loop.loss": "bone"}),
+        ),
+        evaluations=30,
+    ),
+    "ordinal": Study(
+        "Seed 004: its five experiments, the heads of 4 and 5 on the heatmaps of 2",
+        (
+            _ordinal("2", 3.0),
+            _ordinal("1", 4.0),
+            _ordinal("3", 4.0),
+            _ordinal("4-three", 1.0, **_FROM_HEATMAPS),
+            _ordinal("4", 1.0, **_FROM_HEATMAPS),
+            _ordinal("5", 1.0, **_FROM_HEATMAPS),
+        ),
+    ),
+    "ablation": Study(
+        "Seed 000, Dabral et al.'s ablation: structure losses one after the other, from one 2D net",
+        (
+            Setting("hourglass", "sapnet", {**_FULL, "stage": "hourglass"}, share=3.0, part=True),
+            *(_ablated(name) for name in ("base", "+Lg", "+La", "+Ls")),
+        ),
+    ),
+    "window": Study(
+        "Seed 000, §3.4: error against the length of TP-Net's window",
+        (
+            _LIFTER,
+            *(
+                Setting(f"{window} poses", "temporal", {**_TEMPORAL, "preset": "small", "window": window})
+                for window in (1, 2, 3, 5, 10, 20, 30)
+            ),
+        ),
+    ),
+    "temporal": Study(
+        "Seed 000: TP-Net online, semi-online, and an LSTM: in the paper's form, and as a change of the window's mean",
+        (
+            _LIFTER,
+            Setting("TP-Net", "temporal", {**_TEMPORAL, "preset": "full", "width": 512}),
+            Setting("TP-Net, semi-online", "temporal", {**_TEMPORAL, "preset": "full_semi", "width": 512}),
+            Setting("LSTM", "temporal", {**_TEMPORAL, "net": "lstm", "preset": "full", "width": 256}),
+            Setting("TP-Net, residual", "temporal", {**_TEMPORAL, "preset": "small"}),
+            Setting("TP-Net, residual, semi-online", "temporal", {**_TEMPORAL, "preset": "small_semi"}),
+            Setting("LSTM, residual", "temporal", {**_TEMPORAL, "net": "lstm", "preset": "small"}),
+        ),
+    ),
+}
