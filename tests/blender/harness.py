@@ -51,6 +51,21 @@ def version(blender: str) -> str:
 
 
 @functools.cache
+def has_usd(blender: str) -> bool:
+    """Whether it was built with USD; Debian's is not, bpy's is."""
+    if not is_binary(blender):
+        return True
+    command = [
+        blender,
+        "-b",
+        "--factory-startup",
+        "--python-expr",
+        "import bpy; print('usd', bpy.app.build_options.usd)",
+    ]
+    return "usd True" in subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+@functools.cache
 def scratch() -> Path:
     """A folder for the whole test session: generated rigs, Blender's user files. ``$POSECORE_BLENDER_CACHE`` keeps
     it for the next session."""

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.blender_real import rootfs, smoke, window
+from tests.blender_real import rootfs, smoke, suite, window
 from tests.blender_real.box import ROOT, Box
 
 
@@ -48,6 +48,7 @@ def main() -> int:
     parser.add_argument("--zip", type=Path, help="a built extension for Python 3.13 and 3.14 (default: build one)")
     parser.add_argument("--suite", action="append", choices=list(rootfs.SUITES), help="default: sid, else trixie")
     parser.add_argument("--window", action="store_true", help="also the window under Xvfb, with real clicks (sid)")
+    parser.add_argument("--tests", action="store_true", help="also all of tests/blender, in these Blenders")
     parser.add_argument("--images", type=Path, help="where the window's pictures go, as docs/images")
     parser.add_argument("--work", type=Path, help="keep the work folder here")
     parser.add_argument(
@@ -55,11 +56,11 @@ def main() -> int:
     )
     options = parser.parse_args()
     systems: dict[str, Path] = {}
-    for suite in options.suite or list(rootfs.SUITES):
+    for name in options.suite or list(rootfs.SUITES):
         try:
-            systems[suite] = rootfs.get(suite)
+            systems[name] = rootfs.get(name)
         except rootfs.Unavailable as reason:
-            print(f"skipped {suite} ({rootfs.SUITES[suite]}): {reason}")
+            print(f"skipped {name} ({rootfs.SUITES[name]}): {reason}")
         if systems and not options.suite:
             break  # the fallback is not needed
     if not systems:
@@ -71,14 +72,16 @@ def main() -> int:
             print("FAILED  the extension cannot be built (see above)")
             return 1
         good = True
-        for suite, folder in systems.items():
-            print(f"== {suite}: {rootfs.SUITES[suite]}", flush=True)
-            box = Box(folder, work / suite)
+        for name, folder in systems.items():
+            print(f"== {name}: {rootfs.SUITES[name]}", flush=True)
+            box = Box(folder, work / name)
             if not options.only:
                 smoke.tidy(box.work)
             shutil.copyfile(path, box.work / "posecore.zip")
             good &= run_checks(box, options.only)
-            if options.window and suite == "sid":
+            if options.tests:
+                good &= suite.run(box, name, [])
+            if options.window and name == "sid":
                 good &= window.run(box, options.images)
     return 0 if good else 1
 
