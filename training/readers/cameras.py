@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,12 +100,14 @@ def read_cameras(path: str | Path, layout: str = "h36m") -> dict[str, Camera]:
 
 def _camera_key(key: Any) -> str:
     """``("S1", "54138969")``, or that as text, to ``"S1.54138969"``."""
-    if isinstance(key, str) and key.startswith("("):
-        key = ast.literal_eval(key)
+    if isinstance(key, str):
+        key = tuple(re.findall(r"'([^']*)'", key)) or key
     return ".".join(key) if isinstance(key, tuple) else str(key)
 
 
 def _camera(name: str, values: Mapping[str, Any], layout: str, path: str | Path) -> Camera:
+    table_of(values, path, f"camera {name} with R, T, c, f (k, p, w, h)")
+
     def numbers(key: str, count: int, default: float | None = None) -> Array:
         if key not in values:
             if default is None:
@@ -132,7 +134,7 @@ def _camera(name: str, values: Mapping[str, Any], layout: str, path: str | Path)
 
 
 def _martinez_cameras(path: str | Path) -> dict[str, Camera]:
-    """``subject1/camera1/{R,T,f,c,k,p,Name}``; R is world to camera, T the camera's place in mm."""
+    """``subject1/camera1/{R,T,f,c,k,p,Name}``; R as stored is camera to world, T the camera's place in mm."""
     expected = "the cameras.h5 of Martinez et al.: subject1/camera1/R, T, f, c, k, p, Name"
     cameras: dict[str, Camera] = {}
     with open_h5(path, expected) as file:
@@ -143,7 +145,7 @@ def _martinez_cameras(path: str | Path) -> dict[str, Camera]:
                 letters = np.ravel(np.array(group["Name"]))
                 name = f"S{subject.removeprefix('subject')}." + "".join(chr(int(letter)) for letter in letters)
                 values = {
-                    "R": np.array(group["R"]).T,
+                    "R": np.array(group["R"]),
                     "T": np.ravel(np.array(group["T"])) / 1000,
                     **{key: np.array(group[key]) for key in "fckp"},
                 }

@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 
 from posecore.errors import SourceError
 
-__all__ = ["file_at", "load_json", "load_mat", "open_h5", "pick", "shaped", "table_of"]
+__all__ = ["brief", "file_at", "load_json", "load_mat", "open_h5", "pick", "shaped", "table_of"]
 
 # What scipy raises for truncated and damaged .mat files depends on where the damage lies.
 _DAMAGE = (OSError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError, MemoryError, zlib.error)
+
+
+def brief(error: BaseException) -> str:
+    """The first line of what an error says, without the colon that a list would follow."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
 
 
 def file_at(path: str | Path, expected: str) -> Path:
@@ -40,7 +45,7 @@ def load_json(path: str | Path, expected: str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: not readable JSON ({error}); expected {expected}") from error
+        raise SourceError(f"{path}: not readable JSON ({brief(error)}); expected {expected}") from error
 
 
 def load_mat(path: str | Path, expected: str, **options: Any) -> dict[str, Any]:
@@ -58,7 +63,7 @@ def load_mat(path: str | Path, expected: str, **options: Any) -> dict[str, Any]:
     except NotImplementedError:
         raise SourceError(f"{path}: a Matlab 7.3 file (HDF5); expected {expected}, saved as version 7") from None
     except (MatReadError, *_DAMAGE) as error:
-        raise SourceError(f"{path}: not a readable .mat file ({error}); expected {expected}") from error
+        raise SourceError(f"{path}: not a readable .mat file ({brief(error)}); expected {expected}") from error
     return {name: value for name, value in loaded.items() if not name.startswith("__")}
 
 
@@ -78,7 +83,7 @@ def open_h5(path: str | Path, expected: str) -> Iterator[Any]:
         with h5py.File(path, "r") as file:
             yield file
     except OSError as error:
-        raise SourceError(f"{path}: not a readable HDF5 file ({error}); expected {expected}") from error
+        raise SourceError(f"{path}: not a readable HDF5 file ({brief(error)}); expected {expected}") from error
 
 
 def pick(data: Mapping[str, Any], name: str, path: str | Path, expected: str) -> Any:

@@ -16,7 +16,7 @@ from posecore.motion import continuous
 from posecore.proportions import default_offsets
 from posecore.skeletons import CMU_22, SMPL_24
 from training.readers.amc import AmcMotion, parse_amc, parse_asf
-from training.readers.checks import file_at, shaped
+from training.readers.checks import brief, file_at, shaped
 from training.readers.samples import Movement
 from training.splits import clip_subject
 
@@ -115,7 +115,7 @@ def _acclaim_texts(path: Path) -> dict[str, str]:
                 members = [m for m in archive.getmembers() if m.isfile() and m.name.lower().endswith((".asf", ".amc"))]
                 return {Path(m.name).name: archive.extractfile(m).read().decode("latin-1") for m in members}  # type: ignore[union-attr]
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise SourceError(f"{path}: not a readable tar archive ({error})") from error
+            raise SourceError(f"{path}: not a readable tar archive ({brief(error)})") from error
     return {file.name: file.read_text(encoding="latin-1") for file in files}
 
 

@@ -67,7 +67,7 @@ def read_mpii_mat(path: str | Path, split: str | None = "train", images: str | P
         raise ValueError(f"split is train, test or None; got {split!r}")
     expected = "MPII's release mpii_human_pose_v1_u12_1.mat with the struct RELEASE"
     path = Path(path)
-    loaded = load_mat(path, expected, struct_as_record=False, squeeze_me=True, variable_names=["RELEASE"])
+    loaded = load_mat(path, expected, struct_as_record=False, squeeze_me=True)
     release = pick(loaded, "RELEASE", path, expected)
     for name in ("annolist", "img_train"):
         if not hasattr(release, name):

@@ -21,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from posecore.errors import SourceError
+from training.readers.checks import brief
 
 __all__ = ["Record", "load_plain", "load_plain_file", "read_objects"]
 
@@ -324,7 +325,7 @@ def load_plain(stream: IO[bytes], source: str, records: bool = False) -> Any:
     except _Refused as error:
         raise SourceError(f"{source}: refused: {error} has no place in plain arrays; nothing was run") from None
     except (ValueError, TypeError, IndexError, KeyError, EOFError, AttributeError, RecursionError) as error:
-        raise SourceError(f"{source}: not a readable pickle of arrays, cut off perhaps ({error})") from error
+        raise SourceError(f"{source}: not a readable pickle of arrays, cut off perhaps ({brief(error)})") from error
 
 
 def load_plain_file(path: str | Path, records: bool = False) -> Any:
@@ -350,7 +351,7 @@ def read_objects(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file; expected an .npz") from None
     except (OSError, zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, ValueError) as error:
-        raise SourceError(f"{path}: not a readable .npz file ({error})") from error
+        raise SourceError(f"{path}: not a readable .npz file ({brief(error)})") from error
 
 
 def _member(data: bytes, source: str) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from posecore.errors import SourceError
 from posecore.skeletons import BLAZEPOSE_33, BODY_21, LSP_14
 from training.readers.cameras import Camera
-from training.readers.checks import file_at
+from training.readers.checks import brief, file_at
 from training.readers.lsp import LICENCE
 from training.readers.samples import OCCLUDED, UNKNOWN, VISIBLE, Samples
 from training.shards import PATTERNS
@@ -70,7 +70,7 @@ def _shard_rows(file: Path, root: Path) -> list[dict[str, Any]]:
                 else:
                     row["span"] = (member.offset_data, member.size)
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
-        raise SourceError(f"{file}: damaged shard ({error})") from error
+        raise SourceError(f"{file}: damaged shard ({brief(error)})") from error
     for key, row in rows.items():
         if "json" not in row or "span" not in row:
             raise SourceError(f"{file}: damaged shard ({key} has no picture or no .json beside it)")
