@@ -15,6 +15,7 @@ COMMANDS = {
     "study": "training.recipes.study",
     "lift": "training.recipes.lift",
     "temporal": "training.recipes.temporal",
+    "data": "training.readers.command",
     "export-sapnet": "training.export_sapnet",
     "export-pose": "training.export_pose",
 }
