@@ -15,6 +15,8 @@ COMMANDS = {
     "study": "training.recipes.study",
     "lift": "training.recipes.lift",
     "temporal": "training.recipes.temporal",
+    "evaluate": "training.evaluation.command",
+    "analyse": "training.analysis.command",
     "data": "training.readers.command",
     "export-sapnet": "training.export_sapnet",
     "export-pose": "training.export_pose",

@@ -1,0 +1,1 @@
+"""The tables of the papers, from whatever data there is. ``python -m training evaluate``."""
