@@ -22,7 +22,8 @@ PATTERNS = {"lspet": "lspet/lspet-*.tar", "people": "people/people-*.tar", "synt
 
 
 def _paths(folder: Path, source: str) -> list[Path]:
-    paths = sorted(Path(folder).glob(PATTERNS[source]))
+    # a shard that is still being written begins with a dot
+    paths = sorted(path for path in Path(folder).glob(PATTERNS[source]) if not path.name.startswith("."))
     if not paths:
         raise SourceError(f"{folder}: expected shards {PATTERNS[source]} there and found none; check --data")
     return paths
