@@ -80,6 +80,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(library, "build_wheel", lambda _top, folder: make_library(folder))
     monkeypatch.setattr(library, "blazepose_files", lambda _source, _cache: {})
     monkeypatch.setattr(checks, "blender_checker", lambda: None)
+    monkeypatch.setattr(build_extension, "_default_cache", lambda: tmp_path / "cache")  # the real one is not ours
     return top
 
 
@@ -194,6 +195,19 @@ def test_failures_of_pip_are_one_line() -> None:
     told = says("import sys; sys.exit('ERROR: no matching distribution')")
     assert told.count("\n") == 0 and "could not download x.whl (ERROR: no matching distribution)" in told
     assert says("import sys; sys.exit('No module named pip')").startswith("no pip in ")
+    assert "(it said nothing)" in says("raise SystemExit(1)")
+
+
+def test_refreshing_writes_the_sums_of_what_pypi_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "wheels.toml"
+    row = '[[wheel]]\nfile = "{0}-1-py3-none-any.whl"\nsha256 = "old"\nplatform = "linux-x64"\npython = ["3.11"]\n'
+    table.write_text(f"# kept\n{row.format('av')}\n{row.format('scipy')}")
+    monkeypatch.setattr(wheels, "_download", lambda wheel, cache: (cache / wheel.file).write_text(wheel.project))
+    assert wheels.refresh(tmp_path, table) == 2
+    assert [wheel.sha256 for wheel in wheels.read_table(table)] == [
+        hashlib.sha256(name).hexdigest() for name in (b"av", b"scipy")
+    ]
+    assert table.read_text().startswith("# kept\n")
 
 
 # -- the parts of the zip

@@ -3,7 +3,7 @@
 Usage: python tools/build_extension.py --platform linux-x64 --output-dir dist
 
 Run it from an environment with posecore in it (``pip install .``). The wheels of ``extension/wheels.toml`` come from
-PyPI through pip and stay in the cache folder, so that a second build needs no network but for posecore's own wheel.
+PyPI through pip and stay in the cache folder; a second build needs no network where hatchling is installed.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import os
 import re
 import sys
@@ -30,6 +31,8 @@ def build_wheel(checkout: Path, folder: Path) -> Path:
         PosecoreError: pip cannot build it.
     """
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-input"]
+    if importlib.util.find_spec("hatchling"):  # no need to fetch it then
+        command.append("--no-build-isolation")
     run_pip([*command, "--no-deps", "--wheel-dir", str(folder), str(checkout)], "build posecore's own wheel")
     found = list(folder.glob("posecore-*.whl"))
     if len(found) != 1:

@@ -139,8 +139,9 @@ def run_pip(command: Sequence[str], what: str) -> None:
         return
     if "No module named pip" in done.stderr:
         raise PosecoreError(f"no pip in {sys.executable}: make a virtual environment, or run python -m ensurepip")
-    errors = [line for line in done.stderr.splitlines() if "error" in line.lower()] or ["pip said nothing"]
-    raise PosecoreError(f"pip could not {what} ({errors[-1][:200]}); is there a network?")
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:] or ["it said nothing"]
+    raise PosecoreError(f"pip could not {what} ({errors[0][:200]}); is there a network?")
 
 
 def refresh(cache: Path, path: Path = TABLE) -> int:
