@@ -29,6 +29,10 @@ _PARITY_LIMIT = 0.05
 _DATA = {
     "lspet": {"name": "Leeds Sports Pose Extended, human and pseudo labels", "licence": "none stated; research use"},
     "people": {"name": "people: crops with pseudo-labels of MediaPipe Pose", "licence": "mixed; 1,687 crops are free"},
+    "people-free": {
+        "name": "people: the freely licensed crops (1,687), labelled by MediaPipe Pose (Apache-2.0) alone",
+        "licence": "Unlicense, CC BY 4.0, MIT",
+    },
     "synthetic": {"name": "rendered bodies (anny) in CMU motion", "licence": "Apache-2.0 / CC0 / CMU"},
 }
 
@@ -108,7 +112,8 @@ def export(options: ExportOptions) -> float:
         )
     _write_card(options, difference)
     if options.keep is not None:
-        save_weights(options.keep, net.state_dict())
+        facts = load_checkpoint(options.checkpoint)["facts"]
+        save_weights(options.keep, net.state_dict(), {"free_only": facts["free_only"]})
     return difference
 
 
@@ -132,7 +137,7 @@ def _write_card(options: ExportOptions, difference: float) -> None:
             },
             training_data=tuple(_DATA[source] for source in facts["sources"]),
             licence="Apache-2.0 (code and weights); see training_data",
-            restricted=not facts["free_only"] and bool({"lspet", "people"} & set(facts["sources"])),
+            restricted=bool({"lspet", "people"} & set(facts["sources"])),
             recipe=options.recipe,
             epochs=round(facts["samples"] / facts["pictures"], 1),
             seed=facts["seed"],

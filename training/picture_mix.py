@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posecore.errors import SourceError
-from training.pictures import PictureSet, load_pictures
+from training.pictures import PictureSet, free_sources, load_pictures
 
 __all__ = ["PictureMix", "load_mix"]
 
@@ -95,7 +95,8 @@ def load_mix(
     free_only: bool = False,
     limit: int = 0,
 ) -> PictureMix:
-    """The named sources below ``data``, and the rendered shards in ``synthetic``."""
+    """The named sources below ``data`` (with ``free_only`` what is free of them), and the shards in ``synthetic``."""
+    sources = free_sources(sources) if free_only else sources
     sets = [load_pictures(data, cache, name) for name in sources]
     if synthetic is not None:
         sets.append(load_pictures(synthetic, cache, "synthetic"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,11 @@ from PIL import Image
 
 from posecore.errors import SourceError
 from posecore.files import atomic_path, read_npz, write_npz
-from posecore.skeletons import BODY_21, LSP_14
+from posecore.skeletons import BLAZEPOSE_33, BODY_21, LSP_14, conversion_weights
 from training import labels as lb
 from training.shards import count_samples, read_shards
 
-__all__ = ["PictureSet", "is_validation", "load_pictures"]
+__all__ = ["PictureSet", "free_sources", "is_validation", "load_pictures"]
 
 #: Pictures are kept at most this large, px: 1.25 × the person's extent then spans 141 px.
 CACHE_SIZE = 192
@@ -43,7 +44,7 @@ class PictureSet:
         boxes: (N, 3) centre x, centre y and extent of the labelled person, px.
         lsp: (N, 14, 3) the human labels as they are (x, y, known), zeros where there are none.
         keys: (N,) names.
-        source: (N,) "lspet", "people" or "synthetic"; free: (N,) True where the licence is free.
+        source: (N,) "lspet", "people", "people-free" or "synthetic"; free: (N,) True where the licence is free.
     """
 
     images: NDArray[np.uint8]
@@ -66,6 +67,12 @@ class PictureSet:
         return np.flatnonzero(np.array([is_validation(str(k)) for k in self.keys]) == validation)
 
 
+def free_sources(sources: Sequence[str]) -> tuple[str, ...]:
+    """The parts of ``sources`` that are free: of the people the freely licensed crops, of LSPET nothing."""
+    return tuple("people-free" if source == "people" else source for source in sources if source not in _NOTHING_FREE)
+
+
+_NOTHING_FREE = ("lspet",)
 _ARRAYS = ("sizes", "keypoints", "weight", "depth", "depth_weight", "boxes", "lsp", "keys", "source", "free")
 _FREE_LICENCES = ("unlicense", "cc by 4.0", "mit")
 
@@ -84,7 +91,7 @@ def load_pictures(folder: Path, cache: Path, source: str, size: int = CACHE_SIZE
 
 def _build(folder: Path, source: str, size: int, images_path: Path, labels_path: Path) -> None:
     count = count_samples(folder, source)
-    labelled = {"lspet": _lspet_labels, "people": _people_labels, "synthetic": _synthetic_labels}[source](folder)
+    labelled = _LABELS[source](folder)
     columns: dict[str, list[object]] = {name: [] for name in _ARRAYS}
     with atomic_path(images_path) as temporary:
         images = np.lib.format.open_memmap(temporary, "w+", np.uint8, (count, size, size, 3))
@@ -193,8 +200,21 @@ def _lspet_labels(folder: Path):  # type: ignore[no-untyped-def]
 
 
 def _people_labels(folder: Path):  # type: ignore[no-untyped-def]
-    weights = teacher_map(folder)
+    return _teacher_labels(teacher_map(folder))
 
+
+def _free_people_labels(folder: Path):  # type: ignore[no-untyped-def]
+    """Freely licensed crops alone, and no convention learned from LSPET: landmarks as posecore.skeletons maps them."""
+    everything = _teacher_labels(np.array(conversion_weights(BLAZEPOSE_33, BODY_21)))
+
+    def labels(key, annotation, size):  # type: ignore[no-untyped-def]
+        found = everything(key, annotation, size)
+        return found if found is not None and found[2] else None
+
+    return labels
+
+
+def _teacher_labels(weights: NDArray[np.float32]):  # type: ignore[no-untyped-def]
     def labels(key, annotation, size):  # type: ignore[no-untyped-def]
         mp = annotation["mediapipe"]
         xy, world = np.array(mp["xy"], np.float32), np.array(mp["world"], np.float32)
@@ -224,3 +244,11 @@ def _synthetic_labels(folder: Path):  # type: ignore[no-untyped-def]
         return found, np.zeros((len(LSP_14), 3), np.float32), True
 
     return labels
+
+
+_LABELS = {
+    "lspet": _lspet_labels,
+    "people": _people_labels,
+    "people-free": _free_people_labels,
+    "synthetic": _synthetic_labels,
+}

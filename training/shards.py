@@ -18,7 +18,12 @@ from posecore.errors import SourceError
 __all__ = ["count_samples", "read_shards"]
 
 #: Folder and file pattern of every picture source below ``--data`` (or below a folder of its own).
-PATTERNS = {"lspet": "lspet/lspet-*.tar", "people": "people/people-*.tar", "synthetic": "*.tar"}
+PATTERNS = {
+    "lspet": "lspet/lspet-*.tar",
+    "people": "people/people-*.tar",
+    "people-free": "people/people-*.tar",
+    "synthetic": "*.tar",
+}
 
 
 def _paths(folder: Path, source: str) -> list[Path]:

@@ -52,7 +52,14 @@ class Study:
 
 _PICTURES = {"preset": "cpu", "size": 64, "batch": 16, "validate_limit": 240}
 # Few pictures, seen often: else nothing is overfitted in minutes, and nothing is to be seen of augmentation.
-_OVERFIT = {**_PICTURES, "stage": "hourglass", "sources": ("lspet",), "limit": 600, "validate_training": 240}
+_OVERFIT = {
+    **_PICTURES,
+    "stage": "hourglass",
+    "sources": ("lspet",),
+    "synthetic": None,
+    "limit": 600,
+    "validate_training": 240,
+}
 _FULL = {**_PICTURES, "sources": ("lspet",)}
 _LIFT = {"preset": "cpu", "loop.batch": 256, "loop.log_every": 20, "loop.save_every": 200, "loop.threads": 0}
 _L2 = {**_LIFT, "loop.loss": "l2"}

@@ -8,7 +8,10 @@ from posecore.errors import PosecoreError
 __all__ = ["ESTIMATORS", "choose_estimator", "load_estimator", "preferred_batch"]
 
 #: The names that ``--estimator`` knows, besides ``auto``.
-ESTIMATORS = ("sapnet", "blazepose")
+ESTIMATORS = ("sapnet", "sapnet-free", "blazepose")
+
+# Name -> set of weights. The free set was trained on nothing of unclear or research-only licence.
+_SAPNETS = {"sapnet": "sapnet", "sapnet-free": "sapnet_free"}
 
 # Frames in one batch. CoreML compiles a graph anew for every batch size; the CPU gains nothing by one.
 _BATCH = {"cuda": 4, "directml": 4}
@@ -18,7 +21,8 @@ def load_estimator(name: str = "auto", provider: str = "auto") -> Estimator:
     """An estimator, ready to use.
 
     Args:
-        name: ``sapnet``, ``blazepose``, or ``auto``: the best by the model cards that works here.
+        name: ``sapnet``, ``sapnet-free`` (its weights from freely licensed data alone), ``blazepose``, or ``auto``:
+            the best by the model cards that works here.
         provider: ``auto``, ``cpu``, ``cuda``, ``directml`` or ``coreml``.
 
     Raises:
@@ -55,10 +59,11 @@ def choose_estimator(name: str, provider: str = "auto") -> tuple[Estimator, str]
 
 
 def _load(name: str, provider: str) -> Estimator:
-    if name == "sapnet":
+    plain = name.replace("_", "-")  # the weights' own spelling is understood, too
+    if plain in _SAPNETS:
         from posecore.capturing.sapnet import SapNet
 
-        return SapNet(provider=provider)
+        return SapNet(provider=provider, weights=_SAPNETS[plain])
     if name == "blazepose":
         from posecore.capturing.blazepose import BlazePose
 

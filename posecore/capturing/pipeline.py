@@ -55,7 +55,8 @@ def capture(
 
     Args:
         source: see :func:`posecore.capturing.video.open_frames`.
-        estimator: ``auto``, ``sapnet``, ``blazepose``, or an object that keeps the ``Estimator`` protocol.
+        estimator: ``auto``, ``sapnet``, ``sapnet-free``, ``blazepose``, or an object that keeps the ``Estimator``
+            protocol.
         people: ``main`` follows one person, the largest and most central; nothing else is known yet.
         box: (x, y, width, height) px of the person in the first frame; None searches.
         provider: ``auto``, ``cpu``, ``cuda``, ``directml`` or ``coreml``.

@@ -18,7 +18,7 @@ from posecore.capturing.estimators import Estimator
 from posecore.capturing.regions import Region
 from posecore.capturing.sapnet import metric_joints
 from training.noise import STATISTICS_FILE, NoiseStatistics, measure
-from training.pictures import PictureSet, load_pictures
+from training.pictures import PictureSet, free_sources, load_pictures
 
 __all__ = ["Config", "main", "predict", "run"]
 
@@ -36,6 +36,8 @@ class Config:
         cache: where decoded pictures are kept.
         estimator: whose errors; its weights must be there.
         sources: picture sets; their validation halves are used.
+        synthetic: folder of rendered shards, if they are to be measured on, too.
+        free_only: only pictures of free licence, so that what is trained with the statistics stays free.
         limit: pictures of each set at most, 0 for all.
         out: the statistics file.
     """
@@ -44,6 +46,8 @@ class Config:
     cache: Path = Path("runs/pictures")
     estimator: str = "sapnet"
     sources: tuple[str, ...] = ("people", "lspet")
+    synthetic: Path | None = None
+    free_only: bool = False
     limit: int = 0
     out: Path = STATISTICS_FILE
 
@@ -67,8 +71,12 @@ def run(config: Config) -> NoiseStatistics:
     """Measure and write the file."""
     estimator = load_estimator(config.estimator)
     found, truth, seen, solid = [], [], [], []
-    for source in config.sources:
-        pictures = load_pictures(config.data, config.cache, source)
+    names = free_sources(config.sources) if config.free_only else config.sources
+    sets = [load_pictures(config.data, config.cache, name) for name in names]
+    if config.synthetic is not None:
+        sets.append(load_pictures(config.synthetic, config.cache, "synthetic"))
+        names = (*names, "synthetic")
+    for pictures in sets:
         rows = pictures.rows(validation=True)
         rows = rows[: config.limit] if config.limit else rows
         found.append(predict(estimator, pictures, rows))
@@ -87,7 +95,7 @@ def run(config: Config) -> NoiseStatistics:
         np.concatenate(seen),
         joints=(joints[whole], true_joints[whole]) if whole.sum() >= 20 else None,
         base=base,
-        source=f"{config.estimator} on {len(points)} held-out pictures of {', '.join(config.sources)}",
+        source=f"{config.estimator} on {len(points)} held-out pictures of {', '.join(names)}",
     )
     statistics.save(config.out)
     return statistics
