@@ -21,6 +21,7 @@ from posecore.files import atomic_path, read_npz, write_npz
 from posecore.skeletons import BLAZEPOSE_33, BODY_21, LSP_14, conversion_weights
 from training import labels as lb
 from training.shards import count_samples, read_shards
+from training.user_pictures import cache_stem, people, read_samples, split_source
 
 __all__ = ["PictureSet", "free_sources", "is_validation", "load_pictures"]
 
@@ -68,7 +69,8 @@ class PictureSet:
 
 
 def free_sources(sources: Sequence[str]) -> tuple[str, ...]:
-    """The parts of ``sources`` that are free: of the people the freely licensed crops, of LSPET nothing."""
+    """The parts of ``sources`` that are free: of the people the freely licensed crops, of LSPET and of sets that only
+    the user knows nothing."""
     return tuple("people-free" if source == "people" else source for source in sources if source not in _NOTHING_FREE)
 
 
@@ -78,12 +80,18 @@ _FREE_LICENCES = ("unlicense", "cc by 4.0", "mit")
 
 
 def load_pictures(folder: Path, cache: Path, source: str, size: int = CACHE_SIZE) -> PictureSet:
-    """The pictures of one source, from the cache, building it from the shards in ``folder`` if need be."""
-    stem = Path(cache) / f"{source}-{size}"
+    """The pictures of one source, from the cache, building it from the shards in ``folder`` if need be.
+
+    Args:
+        source: "lspet", "people", "people-free", "synthetic", or KIND:PATH for a data set of one's own, whose name as
+            a source is then KIND (see :mod:`training.user_pictures`).
+    """
+    stem = Path(cache) / f"{cache_stem(source) if split_source(source) else source}-{size}"
     images_path, labels_path = stem.with_suffix(".npy"), stem.with_suffix(".npz")
     if not labels_path.exists():
         Path(cache).mkdir(parents=True, exist_ok=True)
-        _build(Path(folder), source, size, images_path, labels_path)
+        build = _build if source in _LABELS else _build_own
+        build(Path(folder), source, size, images_path, labels_path)
     arrays = read_npz(labels_path)
     images = np.load(images_path, mmap_mode="r")
     return PictureSet(images=images, **{name: arrays[name] for name in _ARRAYS})
@@ -109,6 +117,22 @@ def _build(folder: Path, source: str, size: int, images_path: Path, labels_path:
         images.flush()
     columns_arrays = {name: np.array(values) for name, values in columns.items()}
     write_npz(labels_path, columns_arrays)
+
+
+def _build_own(folder: Path, source: str, size: int, images_path: Path, labels_path: Path) -> None:
+    """As :func:`_build`, from one of the readers' data sets."""
+    samples = read_samples(source)
+    columns: dict[str, list[object]] = {name: [] for name in _ARRAYS}
+    nobody = np.zeros((len(LSP_14), 3), np.float32)
+    with atomic_path(images_path) as temporary:
+        images = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(samples), size, size, 3))
+        for row, (group, cut, labels) in enumerate(people(samples, size)):
+            images[row, : cut.shape[0], : cut.shape[1]] = cut
+            _append(columns, group, source.partition(":")[0], labels, nobody, False, 1.0, cut)
+        images.flush()
+    if not columns["keys"]:
+        raise SourceError(f"--sources {source}: nobody with enough labelled joints there")
+    write_npz(labels_path, {name: np.array(values) for name, values in columns.items()})
 
 
 def _resized(picture: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
