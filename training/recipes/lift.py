@@ -89,17 +89,17 @@ def evaluation_scenes(data: Path, statistics: NoiseStatistics, count: int = 2000
 def evaluator(scenes: Scenes) -> Callable[[nn.Module], dict[str, float]]:
     """A function of a net that measures it on ``scenes``."""
     inputs, targets = samples(scenes)
-    ends = joint_weights(BODY_21) > 1  # wrists, elbows and ankles
+    ends = (joint_weights(BODY_21) > 1).numpy()  # wrists, elbows and ankles
 
     @torch.no_grad()
     def evaluate(net: nn.Module) -> dict[str, float]:
         prediction = net(inputs.to(next(net.parameters()).device)).float().cpu().numpy()
-        truth = targets.numpy()
-        pelvis = BODY_21.index("pelvis")
+        pelvis = BODY_21.indices(["pelvis"])
+        found, truth = (joints - joints[:, pelvis] for joints in (prediction, targets.numpy()))
         return {
-            "mpjpe_mm": round(1000 * mpjpe(prediction, truth, root=pelvis), 2),
-            "pa_mpjpe_mm": round(1000 * pa_mpjpe(prediction, truth), 2),
-            "ends_mpjpe_mm": round(1000 * mpjpe(prediction, truth, mask=ends.numpy(), root=pelvis), 2),
+            "mpjpe_mm": round(1000 * mpjpe(found, truth), 2),
+            "pa_mpjpe_mm": round(1000 * pa_mpjpe(found, truth), 2),
+            "ends_mpjpe_mm": round(1000 * mpjpe(found[:, ends], truth[:, ends]), 2),
         }
 
     return evaluate
