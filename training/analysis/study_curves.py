@@ -33,7 +33,7 @@ def draw_window(output: Path, study: StudyFile) -> list[Path]:
         if window is None or result.part:
             continue
         row: dict[str, Any] = {"window": int(window), "training": result.length, "seeds": result.seeds}
-        for metric in (*_ERRORS, "cmu_before_mpjpe_mm", "cmu_before_pa_mpjpe_mm"):
+        for metric in (*_ERRORS, *(name.replace("after", "before") for name in _ERRORS)):
             row[metric] = result.metrics.get(metric)
             if metric in result.spread:
                 row[f"{metric}_std"] = result.spread[metric]

@@ -55,7 +55,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Truth:
-    """3D labels of N people, BODY_21: ``joints`` (N, 21, 3) m, pelvis at 0, ray frame; ``known`` (N, 21)."""
+    """3D labels of N people, BODY_21: ``joints`` (N, 21, 3) m, pelvis at 0, ray frame, 0 if not ``known`` (N, 21)."""
 
     joints: Array
     known: NDArray[np.bool_]
@@ -76,7 +76,8 @@ def truth_of(samples: Samples) -> Truth:
     # Labels that are root-relative already have no ray to turn to.
     away = np.where(pelvis[:, 0, 2:] > 1e-3, pelvis[:, 0], (0.0, 0.0, 1.0))
     turned = np.einsum("nij,nkj->nki", ray_rotation(away), people.joints - pelvis)
-    return Truth(turned.astype(np.float32), known & known[:, [BODY_21.index("pelvis")]])
+    known = known & known[:, [BODY_21.index("pelvis")]]
+    return Truth(np.where(known[..., None], turned, 0).astype(np.float32), known)
 
 
 def regions_of(samples: Samples, padding: float = _PADDING) -> list[Region]:

@@ -28,17 +28,27 @@ Figures = Callable[[Array, Array, Array], Mapping[str, float]]
 _BEST = published.ZHOU_SETTINGS[-1]
 
 
+#: The joints that a body's size is told by, see :func:`posecore.capturing.sapnet.metric_joints`.
+_SIZED = tuple(f"{s}_{j}" for s in "lr" for j in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"))
+
+
 def adult(joints: Array) -> NDArray[np.float32]:
     """(..., 21, 3) m at the size of an average adult: what is left when nobody can tell the person's size."""
     return metric_joints(joints[..., :2], joints[..., 2])
 
 
 def scaled_to(joints: Array, truth: Truth) -> NDArray[np.float32]:
-    """Predictions at one size: the mean of the people in ``truth`` (Zhou et al.: one sum of bone lengths for all)."""
-    whole = truth.known.all(-1) if truth.known.all(-1).any() else np.ones(len(truth.known), bool)
-    same = adult(truth.joints[whole])
-    ratio = np.linalg.norm(truth.joints[whole], axis=-1).sum(-1) / np.linalg.norm(same, axis=-1).sum(-1)
-    return adult(joints) * np.float32(np.median(ratio))
+    """Predictions at one size: the mean of the people in ``truth`` (Zhou et al.: one sum of bone lengths for all).
+
+    Raises:
+        PosecoreError: nobody's limbs are all labelled.
+    """
+    whole = truth.known[:, BODY_21.indices(_SIZED)].all(-1)
+    if not whole.any():
+        raise PosecoreError("nobody's limbs are labelled whole, so the size of the people is not known")
+    labelled = truth.joints[whole]
+    ratio = np.linalg.norm(labelled, axis=-1).sum(-1) / np.linalg.norm(adult(labelled), axis=-1).sum(-1)
+    return adult(joints) * np.float32(ratio.mean())
 
 
 def _grouped(
