@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from posecore.losses import compositional_loss, joint_pairs
+from posecore.skeletons import BODY_21, Skeleton
 from training.checkpoints import load_checkpoint, save_checkpoint
 from training.processes import Strategy, make_fabric, shared
 
@@ -94,7 +95,14 @@ def fabric_of(config: LoopConfig) -> lf.Fabric:
     return make_fabric(config.device, config.devices, config.nodes, config.strategy, precision)
 
 
-def pose_loss(prediction: Tensor, target: Tensor, std: Tensor, kind: str, weights: Tensor | None = None) -> Tensor:
+def pose_loss(
+    prediction: Tensor,
+    target: Tensor,
+    std: Tensor,
+    kind: str,
+    weights: Tensor | None = None,
+    skeleton: Skeleton = BODY_21,
+) -> Tensor:
     """Loss of (N, J, 3) joints, m.
 
     Args:
@@ -102,12 +110,14 @@ def pose_loss(prediction: Tensor, target: Tensor, std: Tensor, kind: str, weight
         kind: of :data:`LOSSES`. Compositional losses are the mean over pairs, so that clipping the gradient does to
             them what it does to the others.
         weights: (J,), seed 001's weighted L2 (wrists, elbows and feet up); default equal. Not for compositional ones.
+        skeleton: the joints, for the pairs.
     """
     difference = prediction.float() - target
     if kind in COMPOSITIONAL:
         known = torch.ones(difference.shape[:-1], device=difference.device)
         normal = difference / std
-        return compositional_loss(normal, torch.zeros_like(normal), known, kind) / len(joint_pairs(kind))  # type: ignore[arg-type]
+        total = compositional_loss(normal, torch.zeros_like(normal), known, kind, skeleton)  # type: ignore[arg-type]
+        return total / len(joint_pairs(kind, skeleton))  # type: ignore[arg-type]
     per_joint = difference.norm(dim=-1) if kind == "distance" else ((difference / std) ** 2).mean(-1)
     return per_joint.mean() if weights is None else (per_joint * weights).mean() / weights.mean()
 
@@ -150,6 +160,7 @@ def fit(
     extra_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     stop_at: int | None = None,
     fabric: lf.Fabric | None = None,
+    skeleton: Skeleton = BODY_21,
 ) -> nn.Module:
     """Train ``net`` and return the averaged net (or ``net`` itself without averaging), in evaluation mode.
 
@@ -165,6 +176,7 @@ def fit(
         extra_loss: (predictions, targets) → a term to add.
         stop_at: leave early, as if interrupted (the schedule stays that of ``config.steps``).
         fabric: launched already; default one process.
+        skeleton: of the poses.
     """
     fabric = fabric or fabric_of(config)
     folder.mkdir(parents=True, exist_ok=True)
@@ -191,7 +203,7 @@ def fit(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             prediction = trained(inputs)
-            loss = pose_loss(prediction, targets, std, config.loss, weights)
+            loss = pose_loss(prediction, targets, std, config.loss, weights, skeleton)
             if extra_loss is not None:
                 loss = loss + extra_loss(prediction.float(), targets)
             optimiser.zero_grad()

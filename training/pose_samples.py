@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.skeletons import BODY_21
+from posecore.errors import PosecoreError
+from posecore.skeletons import BODY_21, H36M_17, MPII_16, Skeleton, convert
 from training.motion_data import CANONICAL_SIZE, RATE, Clip, body_size, resample, scale_bones
 from training.noise import NoiseStatistics, corrupt_joints, corrupt_keypoints
 from training.virtual_cameras import draw_cameras, see
 
-__all__ = ["MotionPool", "Scenes", "draw_scenes", "estimated_joints"]
+__all__ = ["MotionPool", "Scenes", "draw_scenes", "estimated_joints", "in_joint_set", "joint_set"]
 
 Array = NDArray[np.float32]
 
@@ -25,6 +26,27 @@ Array = NDArray[np.float32]
 # and clothes, not noise.
 _OFFSETS = {"hip": 0.022, "shoulder": 0.015, "thorax": 0.03, "nose": 0.02, "head_top": 0.02, "toe": 0.025, "hand": 0.02}
 _OTHER_OFFSET = 0.01
+
+
+#: The joint sets that nets may have, by their number of joints: ours, and the papers'.
+_JOINT_SETS = {len(skeleton): skeleton for skeleton in (BODY_21, H36M_17, MPII_16)}
+
+
+def joint_set(count: int) -> Skeleton:
+    """The joint set of a net with ``count`` joints.
+
+    Raises:
+        PosecoreError: there is none.
+    """
+    if count not in _JOINT_SETS:
+        raise PosecoreError(f"no joint set of {count} joints; nets may have {', '.join(map(str, _JOINT_SETS))}")
+    return _JOINT_SETS[count]
+
+
+def in_joint_set(values: Array, count: int) -> Array:
+    """(..., 21, C) of BODY_21 in the joint set of ``count`` joints."""
+    skeleton = joint_set(count)
+    return values if skeleton == BODY_21 else np.asarray(convert(values, BODY_21, skeleton)[0], np.float32)
 
 
 @dataclass(frozen=True)

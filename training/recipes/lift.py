@@ -22,14 +22,16 @@ from posecore.errors import PosecoreError
 from posecore.losses import joint_weights
 from posecore.metrics import mpjpe, pa_mpjpe
 from posecore.nets.lifting import LIFTING_PRESETS, LiftingConfig, LiftingNet
-from posecore.skeletons import BODY_21
 from training.motion_data import read_clips
 from training.noise import STATISTICS_FILE, NoiseStatistics
 from training.pose_loop import COMPOSITIONAL, LoopConfig, fabric_of, fit, load_weights
-from training.pose_samples import MotionPool, Scenes, draw_scenes
+from training.pose_samples import MotionPool, Scenes, draw_scenes, in_joint_set, joint_set
 from training.processes import launch
 
 __all__ = ["Config", "config_of", "evaluation_scenes", "evaluator", "load", "main", "run", "samples"]
+
+
+_OURS = LiftingConfig()
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,13 @@ def config_of(config: Config) -> LiftingConfig:
     return replace(LIFTING_PRESETS[config.preset], **{name: v for name, v in changes.items() if v is not None})
 
 
-def samples(scenes: Scenes) -> tuple[Tensor, Tensor]:
-    """(N·T, 21, 3) inputs and (N·T, 21, 3) targets of the net."""
-    inputs = normalise_keypoints(scenes.keypoints, scenes.confidence)
-    shape = (-1, *scenes.joints.shape[-2:])
-    return torch.from_numpy(inputs.reshape(shape)), torch.from_numpy(scenes.joints.reshape(shape))
+def samples(scenes: Scenes, config: LiftingConfig = _OURS) -> tuple[Tensor, Tensor]:
+    """(N·T, J, 2 or 3) inputs and (N·T, J, 3) targets of a net of that size."""
+    inputs = in_joint_set(normalise_keypoints(scenes.keypoints, scenes.confidence), config.joints)
+    targets = in_joint_set(scenes.joints, config.joints)
+    flat = (-1, config.joints)
+    inputs = np.ascontiguousarray(inputs.reshape(*flat, 3)[..., : config.channels])
+    return torch.from_numpy(inputs), torch.from_numpy(targets.reshape(*flat, 3))
 
 
 def evaluation_scenes(data: Path, statistics: NoiseStatistics, count: int = 2000, length: int = 1) -> Scenes:
@@ -86,15 +90,16 @@ def evaluation_scenes(data: Path, statistics: NoiseStatistics, count: int = 2000
     return draw_scenes(np.random.default_rng(2024), pool, statistics, count, length, rate=30.0, augment=False)
 
 
-def evaluator(scenes: Scenes) -> Callable[[nn.Module], dict[str, float]]:
+def evaluator(scenes: Scenes, config: LiftingConfig = _OURS) -> Callable[[nn.Module], dict[str, float]]:
     """A function of a net that measures it on ``scenes``."""
-    inputs, targets = samples(scenes)
-    ends = (joint_weights(BODY_21) > 1).numpy()  # wrists, elbows and ankles
+    inputs, targets = samples(scenes, config)
+    skeleton = joint_set(config.joints)
+    ends = (joint_weights(skeleton) > 1).numpy()  # wrists, elbows and ankles
 
     @torch.no_grad()
     def evaluate(net: nn.Module) -> dict[str, float]:
         prediction = net(inputs.to(next(net.parameters()).device)).float().cpu().numpy()
-        pelvis = BODY_21.indices(["pelvis"])
+        pelvis = skeleton.indices(["pelvis"])
         found, truth = (joints - joints[:, pelvis] for joints in (prediction, targets.numpy()))
         return {
             "mpjpe_mm": round(1000 * mpjpe(found, truth), 2),
@@ -123,14 +128,16 @@ def _run(fabric: lf.Fabric, config: Config) -> None:
     statistics = NoiseStatistics.load(config.noise)
     pool = MotionPool(read_clips(config.data, "train", np.random.default_rng(config.loop.seed)))
     net = LiftingNet(config_of(config))
-    inputs, targets = samples(draw_scenes(np.random.default_rng([config.loop.seed, 0]), pool, statistics, 20_000))
+    first = draw_scenes(np.random.default_rng([config.loop.seed, 0]), pool, statistics, 20_000)
+    inputs, targets = samples(first, net.config)
     net.input.fit(inputs)
     net.output.fit(targets)
 
     def batches(step: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([config.loop.seed, 1, step])
-        return samples(draw_scenes(rng, pool, statistics, config.loop.batch))
+        return samples(draw_scenes(rng, pool, statistics, config.loop.batch), net.config)
 
+    skeleton = joint_set(net.config.joints)
     loop = config.loop if config.clip == "gradient" else replace(config.loop, clip_gradient=0.0)
     facts = {"net": asdict(net.config), "noise": statistics.source, "kind": "lifting"}
     fit(
@@ -140,10 +147,11 @@ def _run(fabric: lf.Fabric, config: Config) -> None:
         loop,
         config.out,
         {**facts, "clip": config.clip, "weighted": config.weighted},
-        evaluate=evaluator(evaluation_scenes(config.data, statistics)),
+        evaluate=evaluator(evaluation_scenes(config.data, statistics), net.config),
         after_step=net.clip_weights if config.clip == "max-norm" else None,
-        weights=joint_weights(BODY_21) if config.weighted else None,
+        weights=joint_weights(skeleton) if config.weighted else None,
         fabric=fabric,
+        skeleton=skeleton,
     )
 
 

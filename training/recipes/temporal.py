@@ -32,7 +32,7 @@ from posecore.skeletons import BODY_21
 from training.motion_data import read_clips
 from training.noise import STATISTICS_FILE, NoiseStatistics
 from training.pose_loop import LoopConfig, fabric_of, fit, load_weights
-from training.pose_samples import MotionPool, Scenes, draw_scenes, estimated_joints
+from training.pose_samples import MotionPool, Scenes, draw_scenes, estimated_joints, in_joint_set, joint_set
 from training.processes import launch
 from training.recipes import lift
 
@@ -120,13 +120,13 @@ def windows(joints: Array, window: int, current: int) -> Array:
 
 @torch.no_grad()
 def refined(net: SequenceNet, joints: Array) -> Array:
-    """(N, T, 21, 3) refined frame by frame, the ends repeated, the pelvis at 0."""
+    """(N, T, J, 3) refined frame by frame, the ends repeated, the pelvis at 0."""
     device = next(net.parameters()).device
     out = np.empty_like(joints)
     for index, sequence in enumerate(joints):
         inputs = torch.from_numpy(windows(sequence[None], net.config.window, net.config.current)[0])
         out[index] = net(inputs.to(device)).float().cpu().numpy()
-    pelvis = BODY_21.index("pelvis")
+    pelvis = joint_set(net.config.joints).index("pelvis")
     return out - out[:, :, pelvis : pelvis + 1]
 
 
@@ -143,8 +143,9 @@ def _block(
     direct = rng.random(_SCENES) < _SAPNET_SHARE
     observed[direct] = estimated_joints(rng, scenes.joints[direct], statistics, scenes.rate)
     first, count = config.current, _runs(config) * _RUN
+    observed, truth = (in_joint_set(joints, config.joints) for joints in (observed, scenes.joints))
     inputs = windows(observed, config.window, config.current)[:, first : first + count]
-    targets = scenes.joints[:, first : first + count]
+    targets = truth[:, first : first + count]
     pose = observed.shape[2:]
     inputs = inputs.reshape(-1, _RUN, config.window, *pose)
     return _padded(rng, inputs, config.current), torch.from_numpy(targets.reshape(-1, _RUN, *pose))
@@ -184,10 +185,11 @@ def evaluator(scenes: Scenes, lifter: LiftingNet) -> Callable[[nn.Module], dict[
     def evaluate(net: nn.Module) -> dict[str, float]:
         assert isinstance(net, SequenceNet)
         result = {}
-        for name, joints in (("before", observed), ("after", refined(net, observed))):
-            result[f"{name}_mpjpe_mm"] = round(1000 * mpjpe(joints, scenes.joints), 2)
-            result[f"{name}_pa_mpjpe_mm"] = round(1000 * pa_mpjpe(joints, scenes.joints), 2)
-            result[f"{name}_acceleration_m_s2"] = round(acceleration_error(joints, scenes.joints, scenes.rate), 2)
+        before, truth = (in_joint_set(joints, net.config.joints) for joints in (observed, scenes.joints))
+        for name, joints in (("before", before), ("after", refined(net, before))):
+            result[f"{name}_mpjpe_mm"] = round(1000 * mpjpe(joints, truth), 2)
+            result[f"{name}_pa_mpjpe_mm"] = round(1000 * pa_mpjpe(joints, truth), 2)
+            result[f"{name}_acceleration_m_s2"] = round(acceleration_error(joints, truth, scenes.rate), 2)
         return result
 
     return evaluate
@@ -200,7 +202,8 @@ def run(config: Config) -> Path:
         PosecoreError: options that make no net, no lifter, or a device that is not there.
     """
     build(config)
-    lift.load(config.lifter)
+    if (joints := lift.load(config.lifter).config.joints) != len(BODY_21):
+        raise PosecoreError(f"--lifter {config.lifter}: a net of {joints} joints; expected one of {len(BODY_21)}")
     launch(fabric_of(config.loop), _run, config=config)
     return config.out
 
@@ -236,6 +239,7 @@ def _run(fabric: lf.Fabric, config: Config) -> None:
         evaluate=evaluator(lift.evaluation_scenes(config.data, statistics, 40, 90), lifter),
         extra_loss=(lambda found, true: config.calm * _acceleration_loss(found, true)) if config.calm else None,
         fabric=fabric,
+        skeleton=joint_set(net.config.joints),
     )
 
 
