@@ -25,7 +25,7 @@ from posecore.skeletons import BODY_21
 from training.checkpoints import load_checkpoint, load_weights
 from training.readers.samples import Samples
 
-__all__ = ["CROP", "Answers", "Truth", "answer", "in_crop", "regions_of", "truth_of"]
+__all__ = ["CROP", "Answers", "Truth", "answer", "in_crop", "regions_of", "truth_of", "weights_of"]
 
 Array = NDArray[np.float32]
 _Estimate = Callable[[Sequence[NDArray[np.uint8]], Sequence[Region]], list[Pose]]
@@ -122,6 +122,26 @@ def answer(method: str, samples: Samples, rate: float = 30.0) -> Answers:
     if not mode:
         return found
     return Answers(found.keypoints, found.confidence, _refined(samples, found.joints, mode[1:], rate))
+
+
+def weights_of(methods: Sequence[str]) -> str:
+    """The weights behind the methods, for a table's notes: "sapnet 2 (a80ff1c1), lifter 1 (a4c7482b)"."""
+    from posecore.runtime import weights
+
+    wanted: list[str] = []
+    for method in methods:
+        mode = next((end for end in _TEMPORAL if method.endswith(end)), "")
+        base = method.removesuffix(mode)
+        wanted += [base.removesuffix(":lifter")] + (["lifter"] if base.endswith(":lifter") else [])
+        wanted += [{":online": "tpnet_online", ":semi-online": "tpnet_semi"}[mode]] if mode else []
+    said = []
+    for name in dict.fromkeys(wanted):
+        if Path(name).suffix in (".pt", ".safetensors"):
+            said.append(name)
+        else:
+            card = weights.card(name)
+            said.append(f"{name} {card.version} ({next(iter(card.files.values()))[:8]})")
+    return ", ".join(said)
 
 
 def _lifted(samples: Samples) -> Answers:

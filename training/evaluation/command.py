@@ -8,8 +8,8 @@ rendered pictures with exact 3D (``--synthetic``), LSPET. Studies (``dabral``, `
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,7 +18,7 @@ import tyro
 
 from posecore.errors import PosecoreError
 from training.evaluation import benchmarks, motion, sources, studies
-from training.evaluation.answers import answer, truth_of
+from training.evaluation.answers import answer, truth_of, weights_of
 from training.evaluation.tables import Table, markdown, write_tables
 from training.noise import STATISTICS_FILE
 from training.readers.samples import Samples
@@ -114,6 +114,11 @@ def _methods(options: Evaluation, samples: Samples, solid: bool = True) -> Seque
     return options.methods or ((*looking, *flat) if _has_pictures(samples) else flat)
 
 
+def _weighed(table: Table, methods: Iterable[str]) -> Table:
+    """With a note on the weights that the methods ran with."""
+    return replace(table, notes=[*table.notes, f"Weights: {weights_of(list(methods))}."])
+
+
 def _rendered(options: Evaluation) -> Samples | None:
     if options.synthetic is None:
         return None
@@ -124,9 +129,10 @@ _RENDERED = (
     "Rendered validation pictures (5 % by hash; other pictures of the same motion were trained on), 3D exact; both "
     "bodies at an average adult's size; “lifter” is given the true 2D joints."
 )
+_WALKING = "The average is over poses, as in the papers: here most of them walk."
 _MOTION = (
-    "Held-out CMU subjects on bodies of their own proportions, virtual cameras, the noise statistics' 2D errors; not "
-    "Human3.6M, so the published columns say what the papers reached, not what to compare with."
+    "Held-out CMU subjects on bodies of their own proportions, virtual cameras, the noise statistics' 2D errors: not "
+    "the papers' benchmark, so the published column says what they reached there, not what to compare with."
 )
 
 
@@ -137,18 +143,17 @@ def _h36m(options: Evaluation) -> list[Table]:
         found = {m: answer(m, samples, options.rate).joints for m in _methods(options, samples)}
         actions = samples.actions if samples.actions is not None else np.full(len(samples), "unnamed")
         notes = [f"{len(samples)} samples of {options.benchmark}."]
-        return [
-            benchmarks.actions_table(
-                "h36m", "Human3.6M", found, truth.joints, truth.known, actions, options.protocol, notes
-            )
-        ]
+        name, known = "Human3.6M", truth.known
+        table = benchmarks.actions_table("h36m", name, found, truth.joints, known, actions, options.protocol, notes)
+        return [_weighed(table, found)]
     seen = motion.see_held_out(options.folder, options.noise)
     solved = motion.solved(seen, options.methods or motion.METHODS)
     known = np.ones(seen.joints.shape[:-1], bool)
     title = "Lifting and TP-Net on held-out CMU motion"
-    tables = [
-        benchmarks.actions_table("h36m_cmu", title, solved, seen.joints, known, seen.actions, "martinez", [_MOTION])
-    ]
+    table = benchmarks.actions_table(
+        "h36m_cmu", title, solved, seen.joints, known, seen.actions, "martinez", [_MOTION, _WALKING]
+    )
+    tables = [_weighed(table, solved)]
     rendered = _rendered(options)
     if rendered is not None:
         truth = truth_of(rendered)
@@ -156,11 +161,10 @@ def _h36m(options: Evaluation) -> list[Table]:
         actions = np.full(len(rendered), "rendered")
         title = "Pictures with exact 3D"
         joints = benchmarks.adult(truth.joints)
-        tables.append(
-            benchmarks.actions_table(
-                "h36m_rendered", title, found, joints, truth.known, actions, "martinez", [_RENDERED]
-            )
+        table = benchmarks.actions_table(
+            "h36m_rendered", title, found, joints, truth.known, actions, "martinez", [_RENDERED]
         )
+        tables.append(_weighed(table, found))
     return tables
 
 
@@ -175,7 +179,7 @@ def _3dhp(options: Evaluation) -> list[Table]:
             f"{len(samples)} samples of {options.benchmark}; predictions at the mean size of the labelled people "
             "(universal=true of the reader gives the papers' labels)."
         ]
-        return [benchmarks.scenes_table("3dhp", "MPI-INF-3DHP", found, truth, scenes, notes)]
+        return [_weighed(benchmarks.scenes_table("3dhp", "MPI-INF-3DHP", found, truth, scenes, notes), found)]
     tables = []
     seen = motion.see_held_out(options.folder, options.noise)
     joints = seen.joints.reshape(-1, *seen.joints.shape[2:])
@@ -183,7 +187,7 @@ def _3dhp(options: Evaluation) -> list[Table]:
     solved = {m: j.reshape(joints.shape) for m, j in motion.solved(seen, options.methods or motion.METHODS).items()}
     scenes = np.full(len(joints), "virtual cameras")
     title = "Lifting and TP-Net on held-out CMU motion"
-    tables.append(benchmarks.scenes_table("3dhp_cmu", title, solved, truth, scenes, [_MOTION]))
+    tables.append(_weighed(benchmarks.scenes_table("3dhp_cmu", title, solved, truth, scenes, [_MOTION]), solved))
     rendered = _rendered(options)
     if rendered is not None:
         truth = truth_of(rendered)
@@ -191,7 +195,8 @@ def _3dhp(options: Evaluation) -> list[Table]:
         truth = benchmarks.Truth(benchmarks.adult(truth.joints), truth.known)
         scenes = np.full(len(rendered), "rendered")
         title = "Pictures with exact 3D"
-        tables.append(benchmarks.scenes_table("3dhp_rendered", title, found, truth, scenes, [_RENDERED]))
+        table = benchmarks.scenes_table("3dhp_rendered", title, found, truth, scenes, [_RENDERED])
+        tables.append(_weighed(table, found))
     return tables
 
 
@@ -209,7 +214,7 @@ def _mpii(options: Evaluation) -> list[Table]:
         raise PosecoreError(f"{options.benchmark}: its pictures are not there; give --option images=FOLDER")
     found = {method: answer(method, samples) for method in methods}
     title = "MPII" if name == "mpii" else "LSPET in MPII's place"
-    return [benchmarks.pckh_table(name, title, found, samples, notes)]
+    return [_weighed(benchmarks.pckh_table(name, title, found, samples, notes), found)]
 
 
 def _geometry(options: Evaluation) -> list[Table]:
@@ -230,7 +235,8 @@ def _geometry(options: Evaluation) -> list[Table]:
             if method != "lifter" or people.joints is not None:
                 found[method, name] = (answer(method, people), people)
     notes = ["Predicted bodies; no labels are needed but the box. Number of pictures in brackets."]
-    return [benchmarks.geometry_table("geometry", "|left − right| of limb lengths", found, notes)]
+    table = benchmarks.geometry_table("geometry", "|left − right| of limb lengths", found, notes)
+    return [_weighed(table, dict.fromkeys(method for method, _ in found))]
 
 
 def _study(options: Evaluation) -> list[Table]:
