@@ -20,7 +20,7 @@ PYTHONS = {"sid": "3.14", "trixie": "3.13"}
 _PACKAGES = ["blender", "python3-numpy", "python3-cattr", "python3-requests", "libegl1", "libgl1", "libgl1-mesa-dri"]
 _WINDOW = ["xvfb", "xauth", "xdotool", "imagemagick", "fonts-dejavu-core"]
 _MARK = "posecore-packages"
-_SECONDS = 900
+_SECONDS = 600
 
 
 class Unavailable(Exception):
