@@ -337,6 +337,7 @@ def test_the_workers_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONHOME", "wrong")
     monkeypatch.setenv("PYTHONPATH", "relative")
     monkeypatch.setenv("KEPT", "yes")
+    monkeypatch.delenv("PYTHONNOUSERSITE", raising=False)
     own = worker_process.child_environment(True, [str(tmp_path)], {"POSECORE_WEIGHTS": "w"})
     folders = own["PYTHONPATH"].split(os.pathsep)
     assert folders[0] == str(tmp_path) and str(ROOT) in folders and str(Path(np.__file__).parent.parent) in folders
