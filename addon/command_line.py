@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import Console, cancelling
+from .console import Console
 from .streams import machine_stream
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def execute(arguments: list[str]) -> int:
     with machine_stream(values.json) as stream:
         console = Console(values.json, values.quiet, stream, values.debug)
         try:
+            from posecore.commands.common import cancelling
+
             with cancelling(console) as cancel:
                 return {"animate": _animate, "batch": _batch}[values.command](values, console, cancel.is_set)
         except (Exception, KeyboardInterrupt) as error:

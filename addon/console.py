@@ -6,17 +6,12 @@ The words and the JSON events are those of the ``posecore`` command, which canno
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from types import FrameType
 from typing import Any, TextIO
 
-__all__ = ["Console", "cancelling"]
+__all__ = ["Console"]
 
 _SECONDS_BETWEEN_LINES = 5.0  # people, no terminal
 _SECONDS_BETWEEN_EVENTS = 0.2  # a terminal, or machines
@@ -118,29 +113,3 @@ class Console:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-@contextlib.contextmanager
-def cancelling(console: Console) -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (or SIGTERM, which a farm sends) sets, so that the work ends in order.
-
-    The second Ctrl-C ends it at once.
-    """
-    cancel = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
-        yield cancel
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if cancel.is_set():
-            raise KeyboardInterrupt
-        cancel.set()
-        console.say("stopping; Ctrl-C once more to leave at once")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield cancel
-    finally:
-        for number, handler in before.items():
-            # None: the handler is Blender's own, in C, which Python cannot put back; the process ends after us anyway.
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)

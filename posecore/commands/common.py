@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from posecore.commands.reporting import Reporter
 from posecore.errors import OutputError, PosecoreError
@@ -88,9 +88,19 @@ def check_outputs(outputs: Sequence[tuple[Path, Sequence[str]]], inputs: Sequenc
             raise OutputError(f"{path}: cannot write there ({error.strerror}); choose another output path") from error
 
 
+class Speaker(Protocol):
+    """Whoever can tell the user a line: the command's Reporter, the Blender extension's Console."""
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+
+
 @contextmanager
-def cancelling(reporter: Reporter) -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, so that the work ends in order; the second one ends it at once."""
+def cancelling(speaker: Speaker) -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM, which a farm sends) sets, so that the work ends in order.
+
+    The second one ends it at once.
+    """
     cancel = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield cancel
@@ -100,13 +110,15 @@ def cancelling(reporter: Reporter) -> Iterator[threading.Event]:
         if cancel.is_set():
             raise KeyboardInterrupt
         cancel.set()
-        reporter.say("stopping after the frames in work; Ctrl-C once more to leave at once")
+        speaker.say("stopping after the frames in work; Ctrl-C once more to leave at once")
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield cancel
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            # None: a handler in C (Blender's), which Python cannot put back; the process ends after us anyway.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def describe_take(take: Take) -> dict[str, Any]:
