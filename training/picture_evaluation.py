@@ -186,7 +186,9 @@ def evaluator(
 
     def evaluate(net: nn.Module) -> dict[str, float]:
         figures = {}
-        for source, training_rows in zip(pictures.sets, pictures.training_rows, strict=True):
+        # A set that is there twice, to be drawn more often, is measured once.
+        once = {id(source): (source, rows) for source, rows in zip(pictures.sets, pictures.training_rows, strict=True)}
+        for source, training_rows in once.values():
             rows = source.rows(validation=True)
             named = {"": rows[:limit] if limit else rows, "train_": training_rows[:training]}
             for kind, chosen in named.items():

@@ -49,7 +49,8 @@ class PictureOptions:
         out: folder of the check-points and the log.
         cache: folder of the decoded pictures; default ``out``/../cache.
         synthetic: folder of rendered shards, if any.
-        sources: picture sets used: lspet, people, or KIND:PATH with a kind of training.readers (mpii, h36m, coco, …).
+        sources: picture sets used: lspet, people, or KIND:PATH with a kind of training.readers (mpii, h36m, coco, …);
+            one that is named twice is drawn twice as often.
         solid: sources whose depth counts as truth, where a stage tells 3D pictures from 2D ones.
         preset: size of the network; size: input side if not the preset's, px.
         init: check-point or .safetensors to start from.

@@ -95,9 +95,13 @@ def load_mix(
     free_only: bool = False,
     limit: int = 0,
 ) -> PictureMix:
-    """The named sources below ``data`` (with ``free_only`` what is free of them), and the shards in ``synthetic``."""
+    """The named sources below ``data`` (with ``free_only`` what is free of them), and the shards in ``synthetic``.
+
+    A source that is named twice is drawn twice as often.
+    """
     sources = free_sources(sources) if free_only else sources
-    sets = [load_pictures(data, cache, name) for name in sources]
+    loaded = {name: load_pictures(data, cache, name) for name in dict.fromkeys(sources)}
+    sets = [loaded[name] for name in sources]
     if synthetic is not None:
         sets.append(load_pictures(synthetic, cache, "synthetic"))
     return PictureMix(sets, solid, free_only, limit)

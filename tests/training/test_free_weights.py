@@ -11,10 +11,12 @@ from PIL import Image
 
 import posecore
 from posecore.errors import PosecoreError
+from posecore.nets.sapnet import SAPNET_PRESETS, SapNet
 from posecore.runtime.cards import read_card
 from posecore.skeletons import BLAZEPOSE_33, BODY_21
 from training.checkpoints import load_facts
 from training.export_sapnet import ExportOptions, export
+from training.picture_evaluation import evaluator
 from training.picture_mix import load_mix
 from training.pictures import free_sources, load_pictures
 from training.recipes.sapnet import SapNetRecipe, run
@@ -44,6 +46,23 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))
     return data
+
+
+def test_a_source_named_twice_is_drawn_twice_as_often_and_measured_once(people: Path, tmp_path: Path) -> None:
+    once = load_mix(people, tmp_path, ("people",), free_only=True)
+    twice = load_mix(people, tmp_path, ("people", "people"), free_only=True)
+    assert len(twice) == 2 * len(once) > 0
+    counts = np.bincount(twice._row, minlength=6)
+    np.testing.assert_array_equal(counts, 2 * np.bincount(once._row, minlength=6))
+    calls = []
+
+    def spy(looks: object) -> dict[str, float]:
+        calls.append(looks)
+        return {"pck": 0.5}
+
+    net = SapNet(SAPNET_PRESETS["tiny"])
+    assert list(evaluator(twice, 64, (spy,), training=2)(net)) == ["people-free_train_pck"]  # none of the six is for validation
+    assert len(calls) == 1
 
 
 def test_free_pictures_need_no_lspet_and_carry_its_conventions_nowhere(people: Path, tmp_path: Path) -> None:
