@@ -106,7 +106,9 @@ def pose_loss(
     """Loss of (N, J, 3) joints, m.
 
     Args:
-        std: (J, 3) by which "l2" and the compositional losses normalise.
+        std: (J, 3) by which "l2" normalises. The compositional losses, whose terms are positions of joints relative
+            to each other, divide all by one length, its mean over the joints that move: with a scale per joint, two
+            joints that are off by the same way would not cancel.
         kind: of :data:`LOSSES`. Compositional losses are the mean over pairs, so that clipping the gradient does to
             them what it does to the others.
         weights: (J,), seed 001's weighted L2 (wrists, elbows and feet up); default equal. Not for compositional ones.
@@ -115,7 +117,8 @@ def pose_loss(
     difference = prediction.float() - target
     if kind in COMPOSITIONAL:
         known = torch.ones(difference.shape[:-1], device=difference.device)
-        normal = difference / std
+        moving = [joint for joint, parent in enumerate(skeleton.parents) if parent >= 0]
+        normal = difference / std[moving].mean()
         total = compositional_loss(normal, torch.zeros_like(normal), known, kind, skeleton)  # type: ignore[arg-type]
         return total / len(joint_pairs(kind, skeleton))  # type: ignore[arg-type]
     per_joint = difference.norm(dim=-1) if kind == "distance" else ((difference / std) ** 2).mean(-1)

@@ -28,6 +28,9 @@ def test_compositional_losses_by_hand() -> None:
     for kind, pairs in (("pairs", 20), ("joint", 1), ("bone", 2), ("both", 3), ("all", 20)):
         expected = 3 * pairs / len(joint_pairs(kind))
         assert float(pose_loss(prediction, target, std, kind)) == pytest.approx(expected), kind
+    uneven = torch.linspace(0.01, 0.5, 21)[:, None].expand(21, 3)
+    for kind in COMPOSITIONAL:
+        assert float(pose_loss(target + 0.3, target, uneven, kind)) == pytest.approx(0, abs=1e-5), "the same way all"
     assert set(COMPOSITIONAL) == {"pairs", "joint", "bone", "both", "all"}
     with pytest.raises(ValueError, match="loss must be one of l2, distance, pairs"):
         LoopConfig(loss="other")
