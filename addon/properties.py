@@ -31,7 +31,7 @@ def _keep(name: str, items: list[Any]) -> list[Any]:
     return _kept[name]
 
 
-_ESTIMATOR_NUMBERS = {"auto": 0, "sapnet": 1, "blazepose": 2}
+_ESTIMATOR_NUMBERS = {"auto": 0, "sapnet": 1, "blazepose": 2, "sapnet-free": 3, "smpl": 4}
 
 
 def _estimators(self: Any, context: Any) -> list[Any]:

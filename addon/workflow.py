@@ -59,7 +59,7 @@ class CaptureOptions:
 
     Attributes:
         source: a video, a folder of pictures, a pattern or a glob.
-        estimator: ``auto``, ``sapnet`` or ``blazepose``.
+        estimator: ``auto``, ``sapnet``, ``sapnet-free`` or ``blazepose``.
         provider: ``auto``, ``cpu``, ``cuda``, ``directml`` or ``coreml``.
         start, stop: seconds of the source; None for all of it.
         rate: frames a second of pictures; None for 30. Videos carry their own time.
