@@ -38,7 +38,7 @@ def _estimators(self: Any, context: Any) -> list[Any]:
     found = state.store.hello.get("estimators") or [{"name": "sapnet"}, {"name": "blazepose"}]
     items = [("auto", "Automatic", "The best one present, by its measured rank", 0)]
     for place, entry in enumerate(found):
-        name = str(entry.get("name") if isinstance(entry, dict) else entry)
+        name = str(entry.get("name") if isinstance(entry, dict) else entry).replace("_", "-")
         rank = entry.get("rank") if isinstance(entry, dict) else None
         about = "Networks that look at the pictures" + (f"; measured rank {rank:g}" if rank is not None else "")
         items.append((name, name, about, _ESTIMATOR_NUMBERS.get(name, 100 + place)))
