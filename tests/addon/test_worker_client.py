@@ -144,7 +144,7 @@ def test_cancel_keeps_the_frames_and_the_worker(client, tmp_path):
     client.cancel(job)
     client.cancel(job)
     end = client.wait(job, 20)
-    assert time.monotonic() - began < 1.0  # 0.2 s on a machine that has nothing else to do
+    assert time.monotonic() - began < 5  # 0.2 s on a machine that has nothing else to do
     assert (end.kind, end.values["kind"], end.values["exit_code"]) == ("error", "Cancelled", 130)
     assert len(Take.load(end.values["takes"][0])) == end.values["frames"] >= 5
     pid = client.pid
@@ -204,7 +204,7 @@ def test_a_worker_that_is_never_ready(stub, tmp_path):
     began = time.monotonic()
     end = client.wait(job, 10)
     assert end.kind == "crashed" and end.values["kind"] == "TimedOut" and "did not start" in end.values["message"]
-    assert time.monotonic() - began < 2 and client.state == "crashed"
+    assert time.monotonic() - began < 6 and client.state == "crashed"
 
 
 def test_no_sign_of_life(stub, tmp_path):
@@ -255,7 +255,7 @@ def test_stop_ends_a_deaf_worker_and_its_jobs(stub, tmp_path):
     until(client, lambda event: event.kind == "progress")
     pid, began = client.pid, time.monotonic()
     client.stop()
-    assert time.monotonic() - began < 2 and client.state == "stopped" and not client.alive
+    assert time.monotonic() - began < 6 and client.state == "stopped" and not client.alive
     assert os.name == "nt" or gone(pid)
     end = client.wait(job, 0)
     assert end.values["kind"] == "Cancelled" and client.poll() == []

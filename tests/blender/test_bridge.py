@@ -133,4 +133,4 @@ def test_keys_are_quick(run) -> None:
     found = run("check_bridge_speed.py")
     assert found["quaternions"]["keys"] == 60 * 3000 * 4
     for name, measured in found.items():
-        assert measured["seconds"] < 1.0, (name, measured)
+        assert measured["seconds"] < 4.0, (name, measured)

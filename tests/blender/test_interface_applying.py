@@ -52,7 +52,7 @@ def test_sliders_after_apply(result: dict) -> None:
     assert result["same action"] == [True, 0], "written over, not piled up"
     assert result["not live"] == pytest.approx(far, abs=1e-4)
     # as in a window: the mouse goes on at once, the keys follow
-    assert result["mouse move ms"] < 50 and result["threaded"] == pytest.approx(near, abs=1e-4)
+    assert result["mouse move ms"] < 250 and result["threaded"] == pytest.approx(near, abs=1e-4)
     assert result["ticks ms"][0] < 5
 
 
