@@ -32,8 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "capturing": BASE | {"runtime", "takes"},
     "solving": VALUES,
     "retargeting": BASE | {"motion"},
-    "body": BASE | {"motion"},
-    "formats": BASE | {"motion", "retargeting", "drawing"},
+    "body": VALUES | {"solving"},
+    "formats": BASE | {"motion", "retargeting", "drawing", "body"},
     "drawing": BASE,
     "preview": VALUES | {"drawing", "retargeting", "formats", "capturing"},
     "nets": BASE,
@@ -41,8 +41,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": BASE,
     **{room: VALUES | RUNTIME_ROOMS | {"body"} | FACE for room in FACE},
 }
-#: `Motion.save`, `Rig.from_…` and `RigMotion.save` are the public doors to the formats: the only imports upwards.
-UPWARDS = {("motion.py", "formats"), ("retargeting/rig.py", "formats"), ("retargeting/rig_motion.py", "formats")}
+#: `Motion.save`, `Rig.from_…`, `RigMotion.save` and `BodyFit.save` are the public doors to the formats: the only
+#: imports upwards.
+UPWARDS = {
+    (path, "formats") for path in ("motion.py", "retargeting/rig.py", "retargeting/rig_motion.py", "body/fitting.py")
+}
 TORCH_ROOMS = {"nets", "losses", "metrics", "body"}
 
 

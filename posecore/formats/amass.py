@@ -10,16 +10,16 @@ Beside them stand our own keys, exact to the bit: ``posecore_times``, ``_rotatio
 with ``l_hand`` and ``r_hand``, for which SMPL-H has no place), ``_translation``, ``_offsets``,
 ``_contacts``, ``_confidence``, ``_meta`` (JSON: format, version, notes). Where they are, they are read.
 
-``trans`` moves the origin of the SMPL body, not its pelvis, which rests about 24 cm below that
-origin; both directions reckon with it. The exact place depends on gender and shape and needs the
-licensed body: expect an error of a few centimetres on foreign files.
+``trans`` moves the origin of the body, not its pelvis, which in SMPL rests about 24 cm below that
+origin; both directions reckon with it. The exact place depends on the body and its shape: without one
+(``rest_pelvis`` on writing, ``body`` on reading) expect an error of a few centimetres.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,18 @@ from posecore.errors import SourceError
 from posecore.files import read_npz, write_npz
 from posecore.formats.timing import even_rate
 from posecore.motion import Motion, continuous
+from posecore.proportions import default_offsets
 from posecore.skeletons import SMPL_24
+
+if TYPE_CHECKING:
+    from posecore.body import BodyModel
 
 __all__ = ["load_amass", "save_amass"]
 
 _FORMAT = "posecore.motion"
 _VERSION = 1
 _SMPLH_JOINTS = 52
+_BETAS = 16
 _BODY_JOINTS = 22  # SMPL, SMPL-H and SMPL-X have these in common, in the order of SMPL_24
 #: Rest pelvis relative to the body's origin, metres, model axes, to the centimetre.
 _REST_PELVIS = {24: (0.0, -0.24, 0.03), 22: (0.0, -0.24, 0.03), 52: (0.0, -0.24, 0.03), 55: (0.0, -0.35, 0.01)}
@@ -51,11 +56,19 @@ _TRANSLATIONS = ("trans", "transl", "smpl_trans", "root_trans", "translation")
 _RATES = ("mocap_framerate", "mocap_frame_rate", "framerate", "frame_rate", "fps")
 
 
-def save_amass(motion: Motion, path: str | Path, *, up: str = "z") -> None:
+def save_amass(
+    motion: Motion,
+    path: str | Path,
+    *,
+    up: str = "z",
+    rest_pelvis: NDArray[np.floating] | None = None,
+) -> None:
     """Write a Motion as AMASS-style npz; reading it back gives the same Motion, bit by bit.
 
     Args:
         up: ``"z"`` (as AMASS) or ``"y"``: the axes of ``poses`` and ``trans``.
+        rest_pelvis: (3,) where the pelvis of the moved body rests at the motion's ``betas``, metres, from the
+            body's origin, so that ``trans`` is exact; None is SMPL-H's average. :meth:`BodyFit.save` gives it.
 
     Raises:
         OutputError: the path cannot be written.
@@ -64,6 +77,7 @@ def save_amass(motion: Motion, path: str | Path, *, up: str = "z") -> None:
     if up not in ("y", "z"):
         raise ValueError(f"up must be 'y' or 'z', got {up!r}")
     turn = _TO_Y_UP[up].inv()
+    pelvis = np.array(_REST_PELVIS[_SMPLH_JOINTS] if rest_pelvis is None else rest_pelvis, np.float64)
     count = len(motion)
     local = Rotation.from_quat(motion.rotations.reshape(-1, 4)).as_rotvec().reshape(count, len(SMPL_24), 3)
     poses = np.zeros((count, _SMPLH_JOINTS, 3), np.float32)
@@ -77,8 +91,8 @@ def save_amass(motion: Motion, path: str | Path, *, up: str = "z") -> None:
         Path(path),
         {
             "poses": poses.reshape(count, -1),
-            "trans": (turn.apply(motion.translation) - _REST_PELVIS[_SMPLH_JOINTS]).astype(np.float32),
-            "betas": np.pad(motion.betas.astype(np.float32), (0, max(0, 16 - len(motion.betas)))),
+            "trans": (turn.apply(motion.translation) - pelvis).astype(np.float32),
+            "betas": np.pad(motion.betas.astype(np.float32), (0, max(0, _BETAS - len(motion.betas)))),
             "dmpls": np.zeros((count, 8), np.float32),
             "gender": np.array("neutral"),
             "mocap_framerate": np.array(rate),
@@ -94,18 +108,22 @@ def save_amass(motion: Motion, path: str | Path, *, up: str = "z") -> None:
     )
 
 
-def load_amass(path: str | Path, *, up: str = "auto", rate: float | None = None) -> Motion:
+def load_amass(
+    path: str | Path, *, up: str = "auto", rate: float | None = None, body: BodyModel | None = None
+) -> Motion:
     """Read our own npz, or an AMASS-style one of another tool.
 
     Foreign files may hold ``poses`` of 22 (SMPL body), 24 (SMPL), 52 (SMPL-H) or 55 (SMPL-X) joints,
     or ``root_orient``/``global_orient`` with ``pose_body``/``body_pose``; axis-angle, flat or
-    (T, J, 3), or rotation matrices (T, J, 3, 3). Finger, jaw and eye rotations are left out. The
-    rest offsets are then the average adult's: ``betas`` are kept, not applied.
+    (T, J, 3), or rotation matrices (T, J, 3, 3). Finger, jaw and eye rotations are left out. Without
+    ``body`` the rest offsets are the average adult's: ``betas`` are kept, not applied.
 
     Args:
         up: the file's up axis: ``"y"``, ``"z"`` (AMASS), ``"-y"`` (a camera's frame), or ``"auto"``:
             where heads point on average. Ignored for our own files.
         rate: frames a second, where the file does not say; default 30. Ignored for our own files.
+        body: the body whose ``betas`` the file holds: rest offsets and the place of the pelvis are then exact.
+            Ignored for our own files.
 
     Raises:
         SourceError: missing file, or without a pose in any of these forms.
@@ -117,7 +135,7 @@ def load_amass(path: str | Path, *, up: str = "auto", rate: float | None = None)
         raise ValueError(f"rate must be positive, got {rate}")
     data = read_npz(Path(path))
     try:
-        return _own(data) if "posecore_rotations" in data else _foreign(data, up, rate)
+        return _own(data) if "posecore_rotations" in data else _foreign(data, up, rate, body)
     except (KeyError, ValueError, TypeError) as error:
         raise SourceError(f"{path}: not a motion posecore can read ({error})") from error
 
@@ -167,7 +185,7 @@ def _rotations_of(data: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
     return np.concatenate([_as_rotations(root), _as_rotations(body)], axis=1)
 
 
-def _foreign(data: dict[str, NDArray[Any]], up: str, rate: float | None) -> Motion:
+def _foreign(data: dict[str, NDArray[Any]], up: str, rate: float | None, body: BodyModel | None) -> Motion:
     vectors = _rotations_of(data)
     count, joints = vectors.shape[:2]
     if joints not in _REST_PELVIS:
@@ -197,19 +215,30 @@ def _foreign(data: dict[str, NDArray[Any]], up: str, rate: float | None) -> Moti
     betas[: min(10, len(shape))] = shape[:10]
     confidence = np.ones((count, len(SMPL_24)), np.float32)
     confidence[:, kept:] = 0.0
+    rest = None if body is None else body.rest_joints(betas[: body.shapedirs.shape[2]])
     motion = Motion(
         times=np.arange(count, dtype=np.float64) / stated_rate,
         rotations=continuous(rotations).astype(np.float32),
         translation=np.zeros((count, 3), np.float32),
+        offsets=default_offsets() if rest is None else _offsets(rest),
         betas=betas,
         confidence=confidence,
         notes=notes,
     )
-    motion.translation[:] = _path(data, turn, joints, motion)
+    pelvis = np.array(_REST_PELVIS[joints]) if rest is None else rest[root]
+    motion.translation[:] = _path(data, turn, pelvis, motion)
     return motion
 
 
-def _path(data: dict[str, NDArray[Any]], turn: Rotation, joints: int, motion: Motion) -> NDArray[np.float64]:
+def _offsets(rest: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(24, 3) offsets from the parent of joints (24, 3)."""
+    offsets = [rest[j] - rest[p] if p >= 0 else np.zeros(3) for j, p in enumerate(SMPL_24.parents)]
+    return np.array(offsets, np.float32)
+
+
+def _path(
+    data: dict[str, NDArray[Any]], turn: Rotation, pelvis: NDArray[np.floating], motion: Motion
+) -> NDArray[np.float64]:
     """(T, 3) or (3,) pelvis positions, Y up; without any in the file, the lowest joint stands on the ground."""
     path = _first(data, _TRANSLATIONS)
     if path is None:
@@ -219,7 +248,7 @@ def _path(data: dict[str, NDArray[Any]], turn: Rotation, joints: int, motion: Mo
         raise ValueError(f"{len(path)} translations for {len(motion)} poses")
     if not np.isfinite(path).all():
         raise ValueError("its translations hold NaN or infinity")
-    return turn.apply(path + _REST_PELVIS[joints])
+    return turn.apply(path + pelvis)
 
 
 def _guess_up(heading: Rotation) -> str:

@@ -23,7 +23,7 @@ from posecore.formats.rest import rest_places, tips
 from posecore.motion import Motion, continuous
 from posecore.skeletons import SMPL_24
 
-__all__ = ["save_gltf"]
+__all__ = ["animation_of", "joint_nodes", "save_gltf", "skin_of"]
 
 
 def save_gltf(motion: Motion, path: str | Path, *, mesh: bool = True) -> None:
@@ -41,20 +41,15 @@ def save_gltf(motion: Motion, path: str | Path, *, mesh: bool = True) -> None:
     buffer = Buffer()
     rest = rest_places(motion.offsets)
     rest[:, 1] -= rest[:, 1].min()
-    nodes: list[dict[str, Any]] = []
-    for joint, name in enumerate(SMPL_24.joints):
-        parent = SMPL_24.parents[joint]
-        place = rest[joint] - (rest[parent] if parent >= 0 else 0.0)
-        children = [child for child, above in enumerate(SMPL_24.parents) if above == joint]
-        nodes.append({"name": name, "translation": place.tolist()} | ({"children": children} if children else {}))
+    nodes = joint_nodes(rest)
     root = SMPL_24.index("pelvis")
     asset: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "posecore"},
         "scene": 0,
         "scenes": [{"nodes": [root]}],
         "nodes": nodes,
-        "skins": [_skin(buffer, rest, root)],
-        "animations": [_animation(buffer, motion, root)],
+        "skins": [skin_of(buffer, rest)],
+        "animations": [animation_of(buffer, motion)],
     }
     if mesh:
         asset["meshes"] = [_mesh(buffer, motion, rest)]
@@ -66,14 +61,29 @@ def save_gltf(motion: Motion, path: str | Path, *, mesh: bool = True) -> None:
         temporary.write_bytes(pack(asset, buffer.blob, path.suffix))
 
 
-def _skin(buffer: Buffer, rest: NDArray[np.float64], root: int) -> dict[str, Any]:
+def joint_nodes(rest: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """The first 24 nodes of an asset: SMPL_24 with its joints at ``rest`` (24, 3), metres."""
+    nodes: list[dict[str, Any]] = []
+    for joint, name in enumerate(SMPL_24.joints):
+        parent = SMPL_24.parents[joint]
+        place = rest[joint] - (rest[parent] if parent >= 0 else 0.0)
+        children = [child for child, above in enumerate(SMPL_24.parents) if above == joint]
+        nodes.append({"name": name, "translation": place.tolist()} | ({"children": children} if children else {}))
+    return nodes
+
+
+def skin_of(buffer: Buffer, rest: NDArray[np.float64]) -> dict[str, Any]:
+    """The skin of :func:`joint_nodes`: a mesh in the place where those joints are at ``rest`` follows them."""
+    root = SMPL_24.index("pelvis")
     inverse = np.tile(np.eye(4, dtype=np.float32), (len(SMPL_24), 1, 1))
     inverse[:, 3, :3] = -rest  # columns first, as glTF keeps matrices
     matrices = buffer.add(inverse.reshape(-1, 16), "MAT4", FLOAT)
     return {"name": "posecore", "inverseBindMatrices": matrices, "joints": list(range(len(SMPL_24))), "skeleton": root}
 
 
-def _animation(buffer: Buffer, motion: Motion, root: int) -> dict[str, Any]:
+def animation_of(buffer: Buffer, motion: Motion) -> dict[str, Any]:
+    """The movement of :func:`joint_nodes`: keys at the true time stamps, rotations of all, the path of the pelvis."""
+    root = SMPL_24.index("pelvis")
     # Time stamps may not be negative, and must still increase as float32.
     times = (motion.times - min(0.0, float(motion.times[0]))).astype(np.float32)
     if len(times) > 1 and not (np.diff(times) > 0).all():

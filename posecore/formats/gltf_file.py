@@ -21,9 +21,20 @@ from scipy.spatial.transform import Rotation
 
 from posecore.errors import SourceError
 
-__all__ = ["FLOAT", "UBYTE", "USHORT", "Buffer", "local_matrix", "matrices_of", "node_parents", "pack", "read_gltf"]
+__all__ = [
+    "FLOAT",
+    "UBYTE",
+    "UINT",
+    "USHORT",
+    "Buffer",
+    "local_matrix",
+    "matrices_of",
+    "node_parents",
+    "pack",
+    "read_gltf",
+]
 
-FLOAT, UBYTE, USHORT = 5126, 5121, 5123
+FLOAT, UBYTE, USHORT, UINT = 5126, 5121, 5123, 5125
 _WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 _IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
