@@ -35,6 +35,7 @@ from posecore.metrics.positions import (
     pa_mpjpe,
 )
 from posecore.metrics.protocols import PROTOCOLS, Protocol, evaluate_protocol, zhou_skeleton
+from posecore.metrics.reprojection import keypoint_reprojection_error, silhouette_reprojection_error
 from posecore.metrics.silhouettes import silhouette_iou
 from posecore.metrics.structure import LIMBS, bone_lengths, geometry_validity, symmetry_error
 
@@ -58,6 +59,7 @@ __all__ = [
     "head_sizes",
     "jitter",
     "joint_errors",
+    "keypoint_reprojection_error",
     "mpii_head_sizes",
     "mpjpe",
     "ordinal_depth_accuracy",
@@ -70,6 +72,7 @@ __all__ = [
     "pckh",
     "relations_of",
     "silhouette_iou",
+    "silhouette_reprojection_error",
     "symmetry_error",
     "torso_sizes",
     "world_mpjpe",
