@@ -7,7 +7,7 @@ Everything is drawn from an explicit generator and done in torch, on the CPU and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -56,6 +56,8 @@ class Batch:
             keeps its weight: its heatmap is to be empty.
         inside: (N, J) 1 where the joint lies in the crop.
         depth: (N, J) in units of half the crop's side; depth_weight (N, J), 0 beyond the crop.
+        to_picture: (N, 2, 3) crop px (x, y, 1) → picture px, for what else is to be cut out alike. Its determinant is
+            negative where left and right are exchanged.
     """
 
     image: Tensor
@@ -64,6 +66,7 @@ class Batch:
     inside: Tensor
     depth: Tensor
     depth_weight: Tensor
+    to_picture: Tensor = field(default_factory=lambda: torch.empty(0, 2, 3))
 
 
 def _draws(count: int, aug: Augmentation, generator: torch.Generator, device: torch.device) -> dict[str, Tensor]:
@@ -140,7 +143,9 @@ def make_batch(
     if aug.mode != "none":
         crops = _occlude(crops, chosen["occlusion"], generator)
         crops = _photometric(crops, aug.photometric, generator)
-    return Batch(crops - 0.5, points, weight, inside, depth, depth_weight * inside)
+    linear = axes * step
+    to_picture = torch.cat([linear, (centre - linear.sum(-1) * middle)[..., None]], -1)
+    return Batch(crops - 0.5, points, weight, inside, depth, depth_weight * inside, to_picture)
 
 
 def _astray(

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import io
-import json
-import tarfile
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from posecore.files import atomic_path
 from training.rendering.body import Body, BodyModel, load_body_model
 from training.rendering.camera import Camera, frame_person, look_from
 from training.rendering.clothing import random_outfit
 from training.rendering.poses import PoseBank, load_pose_bank, sample_pose
 from training.rendering.posing import bone_rotations
-from training.rendering.render import compose, dress, pose_figure, render_figure, visible_joints
+from training.rendering.render import DressedBody, compose, dress, pose_figure, render_figure, visible_joints
 from training.rendering.scenes import Background, Light, ShadowMap, paint_background, paint_occluders, random_light
+from training.rendering.writing import SHARD_SIZE, Sample, write_series
 
-__all__ = ["SHARD_SIZE", "Sample", "render_sample", "write_pictures"]
-
-SHARD_SIZE = 1000
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One picture (S, S, 3) uint8 RGB and its labels, ready for JSON."""
-
-    picture: NDArray[np.uint8]
-    labels: dict[str, Any]
+__all__ = ["SHARD_SIZE", "Sample", "develop", "random_camera", "render_sample", "with_bystander", "write_pictures"]
 
 
 def random_body(model: BodyModel, rng: np.random.Generator) -> tuple[Body, dict[str, float]]:
@@ -112,7 +98,9 @@ def render_sample(model: BodyModel, bank: PoseBank, seed: int, index: int, size:
     colour, cover, visible = render_figure(figure, camera, light, shadows)
     background = paint_background(rng, camera, floor, light)
     if rng.random() < 0.15:
-        background = _with_bystander(background, model, bank, body, camera, light, rng)
+        outfit = random_outfit(rng, float(rng.integers(2)))
+        other, _ = bone_rotations(body, sample_pose(bank, rng).joints[None])
+        background = with_bystander(background, dress(body, outfit), other[0], camera, light, rng)
     picture = compose(background, colour, cover, shadows, light)
     flags = visible_joints(figure, camera, visible)
     pixels, in_camera = camera.project(figure.joints), camera.to_camera(figure.joints)
@@ -139,23 +127,20 @@ def render_sample(model: BodyModel, bank: PoseBank, seed: int, index: int, size:
     return Sample(develop(picture, rng), labels)
 
 
-def _with_bystander(
+def with_bystander(
     background: Background,
-    model: BodyModel,
-    bank: PoseBank,
-    body: Body,
+    dressed: DressedBody,
+    rotations: NDArray[np.floating],
     camera: Camera,
     light: Light,
     rng: np.random.Generator,
 ) -> Background:
-    """Somebody else, farther away and to the side, on the background."""
-    outfit = random_outfit(rng, float(rng.integers(2)))
-    rotations, _ = bone_rotations(body, sample_pose(bank, rng).joints[None])
+    """Somebody else, farther away and to the side, on the background; rotations (B, 3, 3) of their bones, world."""
     # At the height of the other's feet only by chance: people stand on stairs and slopes, too.
     away = np.array([rng.choice([-1, 1]) * rng.uniform(0.5, 1.3), rng.normal(0, 0.03), rng.uniform(0.3, 3.0)])
     place = camera.rotation.T @ away
     place[1] = rng.normal(0, 0.05)
-    figure = pose_figure(dress(body, outfit), rotations[0], place)
+    figure = pose_figure(dressed, rotations, place)
     if camera.to_camera(figure.vertices)[:, 2].min() < 0.5:
         return background
     shadows = ShadowMap(figure.vertices, light)
@@ -165,28 +150,9 @@ def _with_bystander(
     )
 
 
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size = len(content)
-    archive.addfile(entry, io.BytesIO(content))
-
-
-def _write_shard(
-    path: Path, data: Path, seed: int, first: int, count: int, size: int, progress: Callable[[], None]
-) -> None:
+def _series(data: Path, seed: int, size: int) -> Callable[[int], Sample]:
     model, bank = load_body_model(), load_pose_bank(data)
-    with atomic_path(path) as temporary, tarfile.open(temporary, "w") as archive:
-        for index in range(first, first + count):
-            sample = render_sample(model, bank, seed, index, size)
-            buffer = io.BytesIO()
-            Image.fromarray(sample.picture).save(buffer, "WEBP", quality=85, method=4)
-            _add(archive, f"sy{index:06d}.webp", buffer.getvalue())
-            _add(archive, f"sy{index:06d}.json", json.dumps(sample.labels).encode())
-            progress()
-
-
-def _nothing() -> None:
-    """No progress (a worker process cannot reach the parent's bar)."""
+    return lambda index: render_sample(model, bank, seed, index, size)
 
 
 def write_pictures(
@@ -208,31 +174,5 @@ def write_pictures(
     Returns:
         Paths of all shards, in order.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    jobs = []
-    for first in range(0, count, SHARD_SIZE):
-        number = min(SHARD_SIZE, count - first)
-        jobs.append((output / f"synthetic-s{seed}-{first:06d}-{number:04d}.tar", first, number))
-    done = sum(number for path, _, number in jobs if path.exists())
-    waiting = [job for job in jobs if not job[0].exists()]
-    progress(done)
-    if workers <= 1:
-        for path, first, number in waiting:
-
-            def one_more() -> None:
-                nonlocal done
-                done += 1
-                progress(done)
-
-            _write_shard(path, data, seed, first, number, size, one_more)
-    else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            futures = {
-                pool.submit(_write_shard, path, data, seed, first, number, size, _nothing): number
-                for path, first, number in waiting
-            }
-            for future in as_completed(futures):
-                future.result()
-                done += futures[future]
-                progress(done)
-    return [path for path, _, _ in jobs]
+    prepare = partial(_series, data, seed, size)
+    return write_series(output, f"synthetic-s{seed}", "sy", prepare, count, workers, progress, SHARD_SIZE)
