@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.errors import PosecoreError
+from posecore.skeletons import BODY_21
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -108,7 +109,8 @@ def _run(session: onnxruntime.InferenceSession, joints: NDArray[np.float32], bef
     for start in range(0, len(joints), _BATCH):
         stop = min(start + _BATCH, len(joints))
         out[start:stop] = session.run(["refined"], {"joints": windows(joints, before, start, stop)})[0]
-    return out
+    pelvis = BODY_21.index("pelvis")
+    return out - out[:, pelvis : pelvis + 1]  # the networks are trained on joints relative to it
 
 
 def interpolate(
