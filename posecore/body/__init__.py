@@ -1,0 +1,8 @@
+"""Bodies of SMPL's family: load, shape, pose (numpy; :mod:`posecore.body.torch_body` for torch), measure, export.
+
+The open body comes with the library; SMPL's own files are read where a user has them (docs/bodies.md).
+"""
+
+from posecore.body.model import OPEN_BODY, BodyModel, load_body
+
+__all__ = ["OPEN_BODY", "BodyModel", "load_body"]

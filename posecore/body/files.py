@@ -1,0 +1,147 @@
+"""Body files: SMPL, SMPL-H and SMPL-X npz by their own keys, and the open body, which has SMPL's.
+
+SMPL-H and SMPL-X have joints in hands and face that a Motion does not drive. They stay at rest, so their skin moves
+with the next joint above that is driven: merging their weights into that one is exact.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from posecore.errors import SourceError
+from posecore.files import read_npz
+from posecore.skeletons import SMPL_24
+
+__all__ = ["read_body"]
+
+_KEYS = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")
+
+#: Number of joints in a file -> the kind of body, and in which rows each hand's four fingers begin.
+_KINDS: dict[int, tuple[str, int | None]] = {24: ("smpl", None), 52: ("smplh", 22), 55: ("smplx", 25)}
+
+#: Joints of SMPL-H and SMPL-X that are SMPL's own: all but the hands.
+_SHARED = len(SMPL_24) - 2
+
+#: Rows of one hand in SMPL-H and SMPL-X: three each of index, middle, little, ring finger and thumb.
+_HAND_ROWS, _FINGER_ROWS = 15, (0, 3, 6, 9)
+
+#: SMPL-X files hold 300 shapes before the expressions, or in the older ones 10 of each.
+_SHAPES_OF_SMPLX = {400: 300, 20: 10}
+
+
+def read_body(path: Path, betas: int) -> dict[str, Any]:
+    """Fields of a :class:`~posecore.body.BodyModel` from an npz.
+
+    Args:
+        path: the file.
+        betas: shape components to keep, at most.
+
+    Raises:
+        SourceError: not a readable npz, keys missing, or arrays that do not fit each other or any known body.
+    """
+    if path.suffix.lower() == ".pkl":
+        raise SourceError(
+            f"{path}: pickles are not read; make an npz of it: python -m smpl_assets.convert {path} {path.stem}.npz"
+        )
+    arrays = read_npz(path)
+    missing = [key for key in _KEYS if key not in arrays]
+    if missing:
+        raise SourceError(f"{path}: not a body file, {', '.join(missing)} missing; expected the keys of SMPL's files")
+    regressor = arrays["J_regressor"]
+    count = len(regressor) if regressor.ndim == 2 else 0
+    if count not in _KINDS:
+        raise SourceError(f"{path}: {count} joints; expected 24 (SMPL), 52 (SMPL-H) or 55 (SMPL-X)")
+    _check_shapes(path, arrays, count)
+    kind, hands = _KINDS[count]
+    parents = arrays["kintree_table"][0].astype(np.int64)
+    _check_tree(path, parents, count)
+
+    shapedirs = arrays["shapedirs"]
+    shapes = _SHAPES_OF_SMPLX.get(shapedirs.shape[2], shapedirs.shape[2]) if kind == "smplx" else shapedirs.shape[2]
+    posedirs = arrays["posedirs"][..., : 9 * (_SHARED - 1 if hands else count - 1)].astype(np.float32)
+    if hands:
+        posedirs = np.concatenate([posedirs, np.zeros((len(posedirs), 3, 2 * 9), np.float32)], 2)
+    weights = _driven_weights(arrays["weights"], parents) if hands else arrays["weights"]
+    return {
+        "name": str(arrays["name"]) if "name" in arrays else kind,
+        "v_template": arrays["v_template"].astype(np.float32),
+        "faces": arrays["f"].astype(np.int32),
+        "shapedirs": np.ascontiguousarray(shapedirs[..., : min(shapes, betas)], np.float32),
+        "posedirs": posedirs if posedirs.any() else None,
+        "joint_regressor": sparse.csr_matrix(_driven_regressor(regressor, hands).astype(np.float32)),
+        "weights": weights.astype(np.float32),
+        "parents": np.array(SMPL_24.parents),
+        "keypoint_vertices": _keypoints(arrays, weights),
+    }
+
+
+def _check_shapes(path: Path, arrays: dict[str, NDArray[Any]], joints: int) -> None:
+    count = len(arrays["v_template"])
+    expected = {
+        "v_template": (count, 3),
+        "f": (None, 3),
+        "shapedirs": (count, 3, None),
+        "posedirs": (count, 3, 9 * (joints - 1)),
+        "J_regressor": (joints, count),
+        "weights": (count, joints),
+        "kintree_table": (2, joints),
+    }
+    for key, shape in expected.items():
+        found = arrays[key].shape
+        if len(found) != len(shape) or any(b is not None and a != b for a, b in zip(found, shape, strict=True)):
+            wanted = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+            raise SourceError(f"{path}: {key} has shape {found}, expected {wanted}; not a whole body file")
+        if not np.isfinite(arrays[key]).all():
+            raise SourceError(f"{path}: {key} holds NaN or infinity")
+    faces = arrays["f"]
+    if len(faces) and (faces.min() < 0 or faces.max() >= count):
+        raise SourceError(f"{path}: f names vertices that are not there; not a whole body file")
+
+
+def _check_tree(path: Path, parents: NDArray[np.int64], joints: int) -> None:
+    shared = joints if joints == len(SMPL_24) else _SHARED
+    if list(parents[1:shared]) != list(SMPL_24.parents[1:shared]):
+        raise SourceError(f"{path}: kintree_table is not SMPL's tree of joints")
+    if any(not 0 <= parent < joint for joint, parent in enumerate(parents) if joint):
+        raise SourceError(f"{path}: kintree_table names a parent that does not come before its joint")
+
+
+def _driven_weights(weights: NDArray[Any], parents: NDArray[np.int64]) -> NDArray[Any]:
+    """(V, 24) weights: those of undriven joints go to the nearest driven joint above."""
+    merged = np.zeros((len(weights), len(SMPL_24)), np.float64)
+    for joint in range(weights.shape[1]):
+        owner = joint
+        while owner >= _SHARED:
+            owner = int(parents[owner])
+        merged[:, owner] += weights[:, joint]
+    return merged
+
+
+def _driven_regressor(regressor: NDArray[Any], hands: int | None) -> NDArray[Any]:
+    """(24, V): SMPL's two hand joints are the middle of where the four fingers begin."""
+    if hands is None:
+        return regressor
+    rows = [regressor[[start + row for row in _FINGER_ROWS]].mean(0) for start in (hands, hands + _HAND_ROWS)]
+    return np.concatenate([regressor[:_SHARED], rows])
+
+
+def _keypoints(arrays: dict[str, NDArray[Any]], weights: NDArray[Any]) -> dict[str, tuple[int, int]]:
+    """Points on the skin, each the middle of two vertices: as the file names them, or found on the template."""
+    if "keypoint_names" in arrays and "keypoint_vertices" in arrays:
+        pairs = arrays["keypoint_vertices"]
+        return {str(name): (int(a), int(b)) for name, (a, b) in zip(arrays["keypoint_names"], pairs, strict=True)}
+    template, joint = arrays["v_template"], weights.argmax(1)
+    head = (joint == SMPL_24.index("head")) & (np.abs(template[:, 0]) < 0.01)
+    found = {"nose": _furthest(template[:, 2], head), "head_top": _furthest(template[:, 1], head)}
+    for side in ("l", "r"):
+        found[f"{side}_toe"] = _furthest(template[:, 2], joint == SMPL_24.index(f"{side}_foot"))
+    return {name: (vertex, vertex) for name, vertex in found.items()}
+
+
+def _furthest(values: NDArray[Any], mask: NDArray[np.bool_]) -> int:
+    return int(np.where(mask, values, -np.inf).argmax())
