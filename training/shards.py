@@ -23,6 +23,8 @@ PATTERNS = {
     "people": "people/people-*.tar",
     "people-free": "people/people-*.tar",
     "synthetic": "*.tar",
+    "bodies-train": "bodies-train-*.tar",
+    "bodies-validation": "bodies-validation-*.tar",
 }
 
 

@@ -1,10 +1,11 @@
-"""``python -m training.rendering pictures | clip``: render training pictures, or the example clip."""
+"""``python -m training.rendering pictures | bodies | clip``: render training pictures, or the example clip."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -44,6 +45,46 @@ class Pictures:
                 self.seed,
                 self.workers,
                 self.size,
+                lambda done: bar.update(task, completed=done),
+            )
+        print(f"{len(paths)} shards in {self.output}")
+
+
+@dataclass
+class Bodies:
+    """Render the open body in SMPL's form with silhouette, keypoints, θ, β and camera; for ``training smpl``.
+
+    Attributes:
+        data: folder that holds mocap_cmu.
+        output: folder for the shards.
+        count: how many pictures.
+        seed: another seed gives other pictures; the same gives the same.
+        split: train, or validation: held-out subjects, other shapes.
+        workers: processes; each renders whole shards.
+        size: side of the pictures, pixels.
+    """
+
+    data: Path
+    output: Path
+    count: int = 2000
+    seed: int = 0
+    split: Literal["train", "validation"] = "train"
+    workers: int = 1
+    size: int = 192
+
+    def run(self) -> None:
+        from training.bodies.rendering import write_bodies
+
+        with _bar() as bar:
+            task = bar.add_task("bodies", total=self.count)
+            paths = write_bodies(
+                self.data,
+                self.output,
+                self.count,
+                self.seed,
+                self.workers,
+                self.size,
+                self.split,
                 lambda done: bar.update(task, completed=done),
             )
         print(f"{len(paths)} shards in {self.output}")
@@ -90,7 +131,7 @@ def _bar() -> Progress:
 def main() -> int:
     """Run a sub-command; 0, or the exit code of a PosecoreError after its one line on stderr."""
     command = tyro.extras.subcommand_cli_from_dict(
-        {"pictures": Pictures, "clip": Clip}, prog="python -m training.rendering", description=__doc__
+        {"pictures": Pictures, "bodies": Bodies, "clip": Clip}, prog="python -m training.rendering", description=__doc__
     )
     try:
         command.run()
