@@ -96,7 +96,7 @@ def silhouette_targets(
         count: pixels kept of each, evenly over the silhouette.
         margin: pixels by which the distances go beyond the crop; None is half a side. Points further out still have a
             gradient, a lower bound of the true distance's.
-        rng: where the even choice begins; None is a generator with seed 0.
+        rng: draws them; None is a generator with seed 0.
 
     Returns:
         float32 on the CPU. At S = 224 about 0.8 MB a picture, mostly distances; a mask of half the size does nearly as
@@ -122,9 +122,9 @@ def silhouette_targets(
 
 
 def _some_pixels(person: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(count, 2) x, y: every n-th pixel in reading order, each pixel being as likely as any other."""
+    """(count, 2) x, y: one pixel drawn from each of ``count`` equal parts of them in reading order."""
     y, x = np.nonzero(person)
-    chosen = ((np.arange(count) + rng.random()) * (len(x) / count)).astype(int)
+    chosen = ((np.arange(count) + rng.random(count)) * (len(x) / count)).astype(int)
     return np.stack([x, y], -1)[np.minimum(chosen, len(x) - 1)].astype(np.float64)
 
 
@@ -160,7 +160,7 @@ def sample_surface(vertices: ArrayLike, faces: ArrayLike, count: int, rng: np.ra
     if not area.sum() > 0:
         raise ValueError("a mesh without area has no surface to sample")
     ends = np.cumsum(area / area.sum())
-    chosen = np.searchsorted(ends, (np.arange(count) + rng.random()) / count).clip(max=len(triangles) - 1)
+    chosen = np.searchsorted(ends, (np.arange(count) + rng.random(count)) / count).clip(max=len(triangles) - 1)
     u, v = rng.random((2, count))
     u, v = np.where(u + v > 1, (1 - u, 1 - v), (u, v))  # the other half of the square folded over
     weights = np.stack([1 - u - v, u, v], -1).astype(np.float32)
