@@ -14,6 +14,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from posecore import errors as errors
     from posecore import skeletons as skeletons
+    from posecore.body import BodyFit as BodyFit
+    from posecore.body import BodyModel as BodyModel
+    from posecore.body import fit_body as fit_body
+    from posecore.body import load_body as load_body
     from posecore.capturing import capture as capture
     from posecore.capturing import load_estimator as load_estimator
     from posecore.capturing.estimators import Pose as Pose
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Public name -> the module that defines it.
 _HOME = {
+    "BodyFit": "posecore.body",
+    "BodyModel": "posecore.body",
     "Camera": "posecore.takes",
     "Cancelled": "posecore.errors",
     "Mapping": "posecore.retargeting",
@@ -50,6 +56,8 @@ _HOME = {
     "SourceError": "posecore.errors",
     "Take": "posecore.takes",
     "capture": "posecore.capturing",
+    "fit_body": "posecore.body",
+    "load_body": "posecore.body",
     "load_estimator": "posecore.capturing",
     "retarget": "posecore.retargeting",
     "solve": "posecore.solving",
@@ -57,6 +65,8 @@ _HOME = {
 _MODULES = ("errors", "skeletons")
 
 __all__ = [
+    "BodyFit",
+    "BodyModel",
     "Camera",
     "Cancelled",
     "Mapping",
@@ -74,6 +84,8 @@ __all__ = [
     "__version__",
     "capture",
     "errors",
+    "fit_body",
+    "load_body",
     "load_estimator",
     "retarget",
     "skeletons",

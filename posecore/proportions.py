@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from posecore.skeletons import SMPL_24
 
-__all__ = ["TOE_HEIGHT", "default_offsets", "standing_height"]
+__all__ = ["AVERAGE_HEIGHT", "TOE_HEIGHT", "default_offsets", "standing_height"]
 
+#: Metres: the height of the adult whose bones :func:`default_offsets` gives.
+AVERAGE_HEIGHT = 1.70
 #: Metres from the floor to the toe joint of a standing adult of 1.70 m.
 TOE_HEIGHT = 0.025
 

@@ -68,7 +68,7 @@ def read_body(path: Path, betas: int) -> dict[str, Any]:
         posedirs = np.concatenate([posedirs, np.zeros((len(posedirs), 3, 2 * 9), np.float32)], 2)
     weights = _driven_weights(arrays["weights"], parents) if hands else arrays["weights"]
     return {
-        "name": str(arrays["name"]) if "name" in arrays else kind,
+        "name": str(arrays["name"].reshape(-1)[0]) if "name" in arrays else kind,
         "v_template": arrays["v_template"].astype(np.float32),
         "faces": arrays["f"].astype(np.int32),
         "shapedirs": np.ascontiguousarray(shapedirs[..., : min(shapes, betas)], np.float32),

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from posecore.commands.bodies import BodyOptions, body_facts
 from posecore.commands.capturing import CaptureOptions, capture_one, summary
 from posecore.commands.common import (
+    MESH_SUFFIXES,
     MOTION_SUFFIXES,
     PREVIEW_SUFFIXES,
     TAKE_SUFFIXES,
@@ -32,7 +34,7 @@ __all__ = ["Animate"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Animate(RigOptions, SolveOptions, CaptureOptions):
+class Animate(BodyOptions, RigOptions, SolveOptions, CaptureOptions):
     """Video in, animation out."""
 
     video: Annotated[Positional[str], arg(metavar="VIDEO")]
@@ -52,21 +54,25 @@ class Animate(RigOptions, SolveOptions, CaptureOptions):
     def execute(self, reporter: Reporter) -> None:
         """See the class."""
         self.check()
-        need_outputs(self.output)
         wanted: list[tuple[Path, Sequence[str]]] = [(path, MOTION_SUFFIXES) for path in self.output]
+        wanted += [(self.mesh, MESH_SUFFIXES)] if self.mesh else []
+        need_outputs([path for path, _ in wanted])
+        main = wanted[0][0]
         wanted += [(self.preview, PREVIEW_SUFFIXES)] if self.preview else []
         wanted += [(self.take, TAKE_SUFFIXES)] if self.take else []
-        check_outputs(wanted, inputs=[self.video, *([str(self.rig)] if self.rig else [])])
+        check_outputs(wanted, inputs=[self.video, *(str(path) for path in (self.rig, self.body) if path)])
         target = self.target(self.output, self.in_place)
+        model = self.body_model(self.output)
         with cancelling(reporter) as cancel:
-            take = capture_one(self.video, self, reporter, cancel, self.take or self.output[0])
+            take = capture_one(self.video, self, reporter, cancel, self.take or main)
             if self.take:
                 take.save(self.take)
             motion = solve_take(take, self)
-            save_outputs(motion, self.output, target, reporter)
+            fit = self.fit(motion, take, model, reporter)
+            save_outputs(motion, self.output, target, reporter, fit)
             if self.preview:
                 write_preview(self.video, self, take, motion, self.preview, reporter, cancel)
-        facts = describe_take(take) | (target.facts() if target else {})
+        facts = describe_take(take) | (target.facts() if target else {}) | body_facts(fit)
         outputs = [path for path, _ in wanted]
         reporter.result(summary(facts, outputs), command="animate", outputs=[str(path) for path in outputs], **facts)
 

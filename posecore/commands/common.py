@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from posecore.takes import Take
 
 __all__ = [
+    "MESH_SUFFIXES",
     "MOTION_SUFFIXES",
     "PREVIEW_SUFFIXES",
     "TAKE_SUFFIXES",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 MOTION_SUFFIXES = (".bvh", ".glb", ".gltf", ".npz")
+MESH_SUFFIXES = (".glb", ".gltf")
 TAKE_SUFFIXES = (".npz",)
 PREVIEW_SUFFIXES = (".mp4",)
 

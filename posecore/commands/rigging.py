@@ -14,6 +14,7 @@ from posecore.commands.reporting import Reporter
 from posecore.errors import OutputError, PosecoreError
 
 if TYPE_CHECKING:
+    from posecore.body.fitting import BodyFit
     from posecore.motion import Motion
     from posecore.retargeting import Mapping, RetargetSettings, Rig
 
@@ -98,8 +99,17 @@ class Target:
         return found + (f"; no bone for {', '.join(absent)}" if absent else "")
 
 
-def save_outputs(motion: Motion, outputs: Sequence[Path], target: Target | None, reporter: Reporter) -> None:
-    """Write ``motion``, or its movement on the target, to every path, and pass on all warnings."""
+def save_outputs(
+    motion: Motion,
+    outputs: Sequence[Path],
+    target: Target | None,
+    reporter: Reporter,
+    fit: BodyFit | None = None,
+) -> None:
+    """Write ``motion``, or its movement on the target, to every path, and pass on all warnings.
+
+    With a fitted body, an .npz holds that body's movement.
+    """
     from posecore.retargeting import retarget
 
     for text in motion.notes.get("warnings", []):
@@ -116,5 +126,7 @@ def save_outputs(motion: Motion, outputs: Sequence[Path], target: Target | None,
     for path in outputs:
         if rigged is not None and path.suffix.lower() != ".npz":
             rigged.save(path)
+        elif fit is not None and path.suffix.lower() == ".npz":
+            fit.save(path)
         else:
             motion.save(path)

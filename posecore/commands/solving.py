@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from posecore.commands.bodies import BodyOptions, body_facts
 from posecore.commands.capturing import summary
 from posecore.commands.common import (
+    MESH_SUFFIXES,
     MOTION_SUFFIXES,
     Common,
     UsageError,
@@ -61,11 +63,11 @@ def solve_take(take: Take, options: SolveOptions) -> Motion:
 def need_outputs(outputs: Sequence[Path]) -> None:
     """Raise UsageError when there is nothing to write."""
     if not outputs:
-        raise UsageError(f"name at least one output: -o motion.bvh ({', '.join(MOTION_SUFFIXES)})")
+        raise UsageError(f"name at least one output: -o motion.bvh ({', '.join(MOTION_SUFFIXES)}), or --mesh body.glb")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Solve(RigOptions, SolveOptions):
+class Solve(BodyOptions, RigOptions, SolveOptions):
     """Take in, animation out: light work, to be repeated with other settings."""
 
     take: Annotated[Positional[Path], arg(metavar="TAKE")]
@@ -78,13 +80,19 @@ class Solve(RigOptions, SolveOptions):
         from posecore.takes import Take
 
         self.check()
-        need_outputs(self.output)
-        inputs = [str(path) for path in (self.take, self.rig) if path]
-        check_outputs([(path, MOTION_SUFFIXES) for path in self.output], inputs=inputs)
-        target = self.target(self.output, self.in_place)
-        take = Take.load(self.take)
-        save_outputs(solve_take(take, self), self.output, target, reporter)
-        facts = describe_take(take) | (target.facts() if target else {})
-        reporter.result(
-            summary(facts, self.output), command="solve", outputs=[str(path) for path in self.output], **facts
+        meshes = [self.mesh] if self.mesh else []
+        outputs = [*self.output, *meshes]
+        need_outputs(outputs)
+        inputs = [str(path) for path in (self.take, self.rig, self.body) if path]
+        check_outputs(
+            [(path, MOTION_SUFFIXES) for path in self.output] + [(path, MESH_SUFFIXES) for path in meshes],
+            inputs=inputs,
         )
+        target = self.target(self.output, self.in_place)
+        model = self.body_model(self.output)
+        take = Take.load(self.take)
+        motion = solve_take(take, self)
+        fit = self.fit(motion, take, model, reporter)
+        save_outputs(motion, self.output, target, reporter, fit)
+        facts = describe_take(take) | (target.facts() if target else {}) | body_facts(fit)
+        reporter.result(summary(facts, outputs), command="solve", outputs=[str(path) for path in outputs], **facts)
