@@ -15,6 +15,7 @@ COMMANDS = {
     "study": "training.recipes.study",
     "lift": "training.recipes.lift",
     "temporal": "training.recipes.temporal",
+    "smpl": "training.recipes.smpl",
     "evaluate": "training.evaluation.command",
     "analyse": "training.analysis.command",
     "data": "training.readers.command",

@@ -15,6 +15,7 @@ from posecore.body import BodyModel, load_body
 from posecore.errors import SourceError
 from posecore.nets.cameras import to_pixels
 from posecore.skeletons import BODY_21, SMPL_24
+from tests.training.bodies.conftest import SIZE
 from tests.training.bodies.test_poses import some_poses
 from training.augmentation import Augmentation
 from training.bodies import rendering
@@ -25,8 +26,6 @@ from training.bodies.silhouettes import runs_to_mask
 from training.rendering.body import REGIONS
 from training.rendering.raster import rasterise
 
-SIZE = 96
-
 
 @pytest.fixture(scope="module")
 def body() -> BodyModel:
@@ -34,19 +33,8 @@ def body() -> BodyModel:
 
 
 @pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six small pictures of gentle random poses."""
-    folder = tmp_path_factory.mktemp("bodies")
-    poses = some_poses(6, seed=4)
-    gentle = poses.rotations * np.array([0.4, 0.4, 0.4, 1], np.float32)
-    gentle /= np.linalg.norm(gentle, axis=-1, keepdims=True)
-    poses = type(poses)(gentle, poses.clips, poses.frames)
-    patch = pytest.MonkeyPatch()
-    patch.setattr(rendering, "load_body_poses", lambda data, cache: poses)
-    patch.setattr(type(poses), "split", lambda self, split: self)
-    rendering.write_bodies(folder, folder, 6, seed=3, size=SIZE)
-    patch.undo()
-    return folder
+def shards(body_shards: Path) -> Path:
+    return body_shards
 
 
 def silhouette(body: BodyModel, labels: dict) -> np.ndarray:
@@ -60,7 +48,7 @@ def silhouette(body: BodyModel, labels: dict) -> np.ndarray:
 
 def read(folder: Path) -> list[dict]:
     labels = []
-    for path in sorted(folder.glob("*.tar")):
+    for path in sorted(folder.glob("bodies-train-*.tar")):
         with tarfile.open(path) as archive:
             labels += [json.loads(archive.extractfile(m).read()) for m in archive if m.name.endswith(".json")]
     return labels
@@ -146,5 +134,5 @@ def test_sets_join_and_missing_or_large_ones_are_refused(shards: Path, tmp_path:
     assert len(both) == 4 and isinstance(both, BodyPictures)
     assert both.mask(3).sum() == pictures.mask(1).sum() > 0
     with pytest.raises(SourceError, match="bodies-validation"):
-        load_rendered(shards, "validation")
+        load_rendered(tmp_path, "validation")
     assert len(SMPL_24) == pictures.rotations.shape[1]
