@@ -103,25 +103,21 @@ def pose_loss(
     weights: Tensor | None = None,
     skeleton: Skeleton = BODY_21,
 ) -> Tensor:
-    """Loss of (N, J, 3) joints, m, each relative to its own root: that is how they are used and measured.
-
-    Without it an error of the root, whose coordinates never vary and so have no scale of their own, moves every joint.
+    """Loss of (N, J, 3) joints, m, root-relative.
 
     Args:
-        std: (J, 3) by which "l2" normalises. The compositional losses, whose terms are positions of joints relative
-            to each other, divide all by one length, its mean over the joints that move: with a scale per joint, two
-            joints that are off by the same way would not cancel.
+        std: (J, 3) by which "l2" normalises, > 0. The compositional losses, whose terms are positions of joints
+            relative to each other, divide all by one length, its mean over the joints that move: with a scale per
+            joint, two joints that are off by the same way would not cancel.
         kind: of :data:`LOSSES`. Compositional losses are the mean over pairs, so that clipping the gradient does to
             them what it does to the others.
         weights: (J,), seed 001's weighted L2 (wrists, elbows and feet up); default equal. Not for compositional ones.
-        skeleton: the joints: which is the root, and the pairs. ``target`` has its root at 0.
+        skeleton: the joints, for the pairs.
     """
-    root = skeleton.parents.index(-1)
-    prediction = prediction.float()
-    difference = prediction - prediction[..., root : root + 1, :] - target
+    difference = prediction.float() - target
     if kind in COMPOSITIONAL:
         known = torch.ones(difference.shape[:-1], device=difference.device)
-        moving = [joint for joint in range(len(skeleton)) if joint != root]
+        moving = [joint for joint, parent in enumerate(skeleton.parents) if parent >= 0]
         normal = difference / std[moving].mean()
         total = compositional_loss(normal, torch.zeros_like(normal), known, kind, skeleton)  # type: ignore[arg-type]
         return total / len(joint_pairs(kind, skeleton))  # type: ignore[arg-type]

@@ -55,7 +55,8 @@ LIFTING_PRESETS: dict[str, LiftingConfig] = {
 class Normaliser(nn.Module):
     """Per-coordinate mean and standard deviation, kept in the weights so that users feed and get plain units.
 
-    Call :meth:`fit` once before training; coordinates that never vary (the root's) stay 0.
+    Call :meth:`fit` once before training. Coordinates that never vary (the root's) have ``std`` 0: :meth:`inverse`
+    keeps them at their mean whatever a net says, so that no joint is moved by an error of the root.
     """
 
     mean: Tensor
@@ -68,13 +69,18 @@ class Normaliser(nn.Module):
 
     @torch.no_grad()
     def fit(self, samples: Tensor) -> None:
-        """Take mean and std over the first axis of (N, *shape). Constant coordinates get std 1."""
+        """Take mean and std over the first axis of (N, *shape)."""
         self.mean.copy_(samples.mean(0))
         std = samples.std(0)
-        self.std.copy_(torch.where(std > 1e-4, std, torch.ones_like(std)))
+        self.std.copy_(torch.where(std > 1e-4, std, torch.zeros_like(std)))
+
+    @property
+    def scale(self) -> Tensor:
+        """``std``, 1 where that is 0: what may be divided by."""
+        return torch.where(self.std > 0, self.std, torch.ones_like(self.std))
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.std
+        return (x - self.mean) / self.scale
 
     def inverse(self, x: Tensor) -> Tensor:
         """From normalised values back to plain units."""

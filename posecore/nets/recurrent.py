@@ -78,7 +78,7 @@ class LstmNet(nn.Module):
     def forward(self, joints: Tensor) -> Tensor:
         if not self.config.residual:
             return self.pose.inverse(self._read(self.pose(joints)))
-        mean, deviations = mean_and_deviations(joints, self.mean_logits, self.pose.std)
+        mean, deviations = mean_and_deviations(joints, self.mean_logits, self.pose.scale)
         both = torch.cat([deviations, self.pose(mean).expand_as(deviations)], -1)
         return mean[:, 0] + self._read(both) * self.pose.std
 

@@ -84,7 +84,7 @@ class TemporalNet(nn.Module):
         shape = (self.config.joints, 3)
         if not self.config.residual:
             return self.pose.inverse(self.layers(self.pose(joints).flatten(1)).unflatten(1, shape))
-        mean, deviations = mean_and_deviations(joints, self.mean_logits, self.pose.std)
+        mean, deviations = mean_and_deviations(joints, self.mean_logits, self.pose.scale)
         change = self.layers(torch.cat([self.pose(mean), deviations], 1).flatten(1)).unflatten(1, shape)
         return mean[:, 0] + change * self.pose.std
 

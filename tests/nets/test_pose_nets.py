@@ -52,6 +52,7 @@ def test_normaliser_round_trip_and_constant_coordinates():
     assert torch.allclose(normalised[:, 1:].std(0), torch.ones(3, 3), atol=1e-4)
     assert (normalised[:, 0] == 0).all()
     assert torch.allclose(layer.inverse(normalised), samples, atol=1e-5)
+    assert (layer.inverse(torch.randn(1000, 4, 3))[:, 0] == 0).all(), "whatever a net says of it"
 
 
 def test_normalisation_is_part_of_the_lifting_net():

@@ -142,7 +142,7 @@ def _run(fabric: lf.Fabric, config: Config) -> None:
     facts = {"net": asdict(net.config), "noise": statistics.source, "kind": "lifting"}
     fit(
         net,
-        net.output.std.clone(),
+        net.output.scale.clone(),
         batches,
         loop,
         config.out,

@@ -231,7 +231,7 @@ def _run(fabric: lf.Fabric, config: Config) -> None:
     net.pose.fit(block(0)[0].flatten(0, 2))
     fit(
         net,
-        net.pose.std.clone(),
+        net.pose.scale.clone(),
         batches,
         config.loop,
         config.out,
