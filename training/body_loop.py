@@ -25,10 +25,11 @@ from torch import Tensor, nn
 from posecore.losses import critic_loss
 from posecore.nets import BodyCritic, BodyRegressor
 from training.augmentation import Augmentation
-from training.bodies.losses import LossWeights, Reprojection, generator_terms
+from training.bodies.losses import generator_terms
 from training.bodies.pictures import BodyBatch, BodyPictures, make_body_batch
 from training.bodies.posed import PosedBody
 from training.bodies.poses import BodyPoses, random_betas
+from training.bodies.weights import LossWeights, Reprojection
 from training.checkpoints import load_checkpoint, save_checkpoint
 from training.processes import Strategy, shared
 

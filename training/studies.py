@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from training.bodies.weights import LossWeights
+
 __all__ = ["STUDIES", "RecipeName", "Setting", "Study"]
 
-RecipeName = Literal["sapnet", "ordinal", "lift", "temporal"]
+RecipeName = Literal["sapnet", "ordinal", "lift", "temporal", "smpl"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,19 @@ def _ablated(name: str) -> Setting:
 
 def _ordinal(name: str, share: float, **options: Any) -> Setting:
     return Setting(name, "ordinal", {**_FULL, "experiment": name, **options}, share)
+
+
+# The seed knows no body of any picture: reprojection and critic alone.
+_UNKNOWN = LossWeights(rotations=0.0, betas=0.0, joints=0.0)
+_SMPL = {"preset": "cpu", "size": 96, "loop.weights": _UNKNOWN, "loop.batch": 24}
+_EIGHT = {
+    **_SMPL, "preset": "tiny", "limit": 8, "masks": None, "validate_training": True, "loop.batch": 8, "loop.rate": 2e-3,
+    "loop.ema": 0.98, "augmentation.mode": "none",
+}  # fmt: skip
+
+
+def _bodies(name: str, reprojection: str, critic: str, base: Mapping[str, Any] = _SMPL, share: float = 1.0) -> Setting:
+    return Setting(name, "smpl", {**base, "loop.reprojection": reprojection, "critic": critic}, share)
 
 
 _FROM_HEATMAPS = {"init": "{2}/1-heatmaps.safetensors", "first": "head"}
@@ -160,5 +175,36 @@ STUDIES: dict[str, Study] = {
             Setting("TP-Net, residual, semi-online", "temporal", {**_TEMPORAL, "preset": "small_semi"}),
             Setting("LSTM, residual", "temporal", {**_TEMPORAL, "net": "lstm", "preset": "small"}),
         ),
+    ),
+    "bodies-eight": Study(
+        "Seed 003, §4.1 and figure 4: eight rendered pictures overfitted by each loss, without and with the critics",
+        (
+            _bodies("KPR only", "kpr", "none", _EIGHT),
+            _bodies("MR only", "mr", "none", _EIGHT),
+            _bodies("combined", "combined", "none", _EIGHT),
+            _bodies("critic without rotations", "combined", "no-rotations", _EIGHT),
+            _bodies("critic with rotations", "combined", "full", _EIGHT),
+        ),
+        evaluations=5,
+    ),
+    "bodies": Study(
+        "Seed 003, table 1: validation losses of the mesh regressor by reprojection loss, without and with the critic",
+        tuple(
+            _bodies(f"{label}, {'with' if critic == 'full' else 'without'} critic", loss, critic)
+            for critic in ("none", "full")
+            for label, loss in (("KPR only", "kpr"), ("MR only", "mr"), ("combined", "combined"))
+        ),
+        evaluations=4,
+    ),
+    "bodies-long": Study(
+        "Seed 003, table 2: KPR only and combined, with the critic, trained longer; then with known bodies, too",
+        (
+            _bodies("KPR only, with critic", "kpr", "full"),
+            _bodies("combined, with critic", "combined", "full"),
+            _bodies(
+                "combined, with critic, known bodies", "combined", "full", {**_SMPL, "loop.weights": LossWeights()}
+            ),
+        ),
+        evaluations=8,
     ),
 }

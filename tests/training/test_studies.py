@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from posecore.errors import PosecoreError
-from training.recipes import lift, ordinal, sapnet, temporal
+from training.recipes import lift, ordinal, sapnet, smpl, temporal
 from training.recipes.study import StudyOptions, _recipe, run, run_study
 from training.schedules import SCHEDULES
 from training.studies import STUDIES, Setting, Study
@@ -30,6 +30,9 @@ def test_every_setting_names_options_that_exist(name: str, tmp_path: Path) -> No
             ordinal.build(replace(recipe, preset="tiny"))
         elif isinstance(recipe, lift.Config):
             lift.config_of(recipe)
+        elif isinstance(recipe, smpl.SmplRecipe):
+            assert smpl.regressor_config(recipe).count == 85
+            assert recipe.loop.seed == 3 and recipe.loop.minutes == 5.0 * setting.share
         else:
             temporal.build(recipe)
         for value in values.values():  # what a setting starts from is an earlier one
@@ -41,7 +44,8 @@ def test_every_setting_names_options_that_exist(name: str, tmp_path: Path) -> No
 def test_the_studies_hold_what_the_seeds_compare() -> None:
     names = {name: [setting.name for setting in study.settings] for name, study in STUDIES.items()}
     assert set(names) == {
-        "augmentation", "losses", "ordinal", "ablation", "window", "temporal", "compositional-speed"
+        "augmentation", "losses", "ordinal", "ablation", "window", "temporal", "compositional-speed",
+        "bodies", "bodies-eight", "bodies-long",
     }  # fmt: skip
     assert {"none", "flip", "shift", "rotation", "occlusion", "scale", "overlapping"} <= set(names["augmentation"])
     assert names["ablation"][1:] == ["base", "+Lg", "+La", "+Ls"] and set(names["ablation"][1:]) <= set(SCHEDULES)

@@ -130,17 +130,17 @@ def predicted_bodies(
 def body_figures(bodies: Bodies, truth: BodyTruth) -> dict[str, float]:
     """Figures by name; NaN where nothing is known.
 
-    ``kpr`` px of a 224 crop; ``mr`` px² of it; ``iou``; ``mpjpe``, ``pa_mpjpe`` (24 joints), ``pve``, ``pa_pve``: mm,
-    pelvis at 0.
+    ``kpr`` px of a 224 crop; ``mr`` px² of it; ``iou``; ``mpjpe_mm``, ``pa_mpjpe_mm`` (24 joints), ``pve_mm``,
+    ``pa_pve_mm``: pelvis at 0.
     """
     found, wanted = ((np.asarray(k) + 1) * (CROP / 2) for k in (bodies.keypoints, truth.keypoints))
     known = truth.solid
     nan = float("nan")
     metres = {
-        "mpjpe": mpjpe(bodies.joints[known], truth.joints[known]) if known.any() else nan,
-        "pa_mpjpe": pa_mpjpe(bodies.joints[known], truth.joints[known]) if known.any() else nan,
-        "pve": mpjpe(bodies.vertices[known], truth.vertices[known]) if known.any() else nan,
-        "pa_pve": pa_mpjpe(bodies.vertices[known], truth.vertices[known]) if known.any() else nan,
+        "mpjpe_mm": mpjpe(bodies.joints[known], truth.joints[known]) if known.any() else nan,
+        "pa_mpjpe_mm": pa_mpjpe(bodies.joints[known], truth.joints[known]) if known.any() else nan,
+        "pve_mm": mpjpe(bodies.vertices[known], truth.vertices[known]) if known.any() else nan,
+        "pa_pve_mm": pa_mpjpe(bodies.vertices[known], truth.vertices[known]) if known.any() else nan,
     }
     outlined = truth.masks.any((1, 2))
     return {

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
@@ -18,33 +15,13 @@ from posecore.nets.body_regressor import BodyPrediction
 from posecore.skeletons import SMPL_24
 from training.bodies.pictures import BodyBatch
 from training.bodies.posed import Posed, PosedBody
+from training.bodies.weights import LossWeights, Reprojection
 
-__all__ = ["LossWeights", "Reprojection", "generator_terms", "seen"]
-
-Reprojection = Literal["kpr", "mr", "combined"]
+__all__ = ["generator_terms", "seen"]
 
 _ROOT = SMPL_24.index("pelvis")
 #: Pixels of a true silhouette that look for the body. A table of 512 × 1024 distances a picture.
 _PIXELS_OF_SILHOUETTE = 512
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the generator's terms. The seed prints none; lengths are in halves of the crop's side and metres.
-
-    Attributes:
-        keypoints: w_kpr; silhouette: w_mr (eq. 2), which is a squared length.
-        adversarial: of the critic's opinion.
-        rotations: mean squared difference of the rotation matrices' entries; betas: mean squared difference; joints:
-            mean distance, metres. On pictures whose body is known; 0 is the seed's, which has no such pictures.
-    """
-
-    keypoints: float = 10.0
-    silhouette: float = 100.0
-    adversarial: float = 0.1
-    rotations: float = 5.0
-    betas: float = 0.05
-    joints: float = 10.0
 
 
 def seen(prediction: BodyPrediction) -> Tensor:

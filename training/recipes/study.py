@@ -12,8 +12,8 @@ is done is not done again, what was begun goes on from its check-point. The JSON
                "curve": [{"step": 50, "minutes": 0.5, "lspet_pck": 0.12, "loss_heatmap": 2.9, …}, …],
                "options": {…}}, …]}
 
-The CSV has a line a row without curves and options. Sets: ``lspet``, ``people``, ``synthetic`` (validation pictures;
-``lspet_train`` and so on: training pictures), ``cmu`` (held-out subjects under virtual cameras and noise).
+The CSV has a line a row without curves and options. Sets: ``lspet``, ``people``, ``synthetic``, ``bodies`` (validation
+pictures; ``lspet_train`` and so on: training pictures), ``cmu`` (held-out subjects under virtual cameras and noise).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ _RECIPES = {
     "ordinal": ("training.recipes.ordinal", "OrdinalRecipe", ""),
     "lift": ("training.recipes.lift", "Config", "cmu_"),
     "temporal": ("training.recipes.temporal", "Config", "cmu_"),
+    "smpl": ("training.recipes.smpl", "SmplRecipe", ""),
 }
 _BOOKKEEPING = {"step", "elapsed", "stage", "stage_name", "stage_step", "stage_elapsed", "lr", "learning_rate"}
 
@@ -53,6 +54,7 @@ class StudyOptions:
         name: of training.studies.STUDIES.
         data: folder of the shared data sets.
         synthetic: folder of rendered shards, for the studies on pictures with 3D.
+        bodies: folder of rendered bodies, masks: LSPET's silhouettes, for the studies of the mesh regressor.
         cache: folder of the decoded pictures; default ``out``/cache.
         out: folder of the studies.
         minutes_each: training time of a setting of share 1; steps_each: steps instead, which no other work on the
@@ -64,6 +66,8 @@ class StudyOptions:
     name: tyro.conf.Positional[str]
     data: Path
     synthetic: Path | None = None
+    bodies: Path | None = None
+    masks: Path | None = None
     cache: Path | None = None
     out: Path = Path("runs/studies")
     minutes_each: float = 5.0
@@ -132,6 +136,10 @@ def _recipe(
         values |= {"cache": options.cache or options.out / "cache", "synthetic": options.synthetic, "seed": seed}
         values |= {"minutes": length, "steps": steps}
         values |= {"validate_minutes": length / study.evaluations, "validate_steps": every if steps else None}
+    elif setting.recipe == "smpl":
+        values |= {"cache": options.cache or options.out / "cache", "bodies": options.bodies, "masks": options.masks}
+        values |= {"loop.seed": seed, "loop.minutes": length, "loop.steps": steps}
+        values |= {"loop.validate_minutes": length / study.evaluations, "loop.validate_steps": every if steps else None}
     else:
         values |= {"loop.seed": seed}
         if steps:
@@ -214,8 +222,13 @@ def _read_rows(table: Path) -> list[dict[str, Any]]:
 
 def _write(table: Path, study: Study, options: StudyOptions, rows: list[dict[str, Any]]) -> None:
     each = f"--steps-each {options.steps_each}" if options.steps_each else f"--minutes-each {options.minutes_each:g}"
-    synthetic = " --synthetic RENDERED" if options.synthetic else ""
-    command = f"python -m training study {options.name} --data DATA{synthetic} {each}"
+    given = {
+        "--synthetic RENDERED": options.synthetic,
+        "--bodies BODIES": options.bodies,
+        "--masks MASKS": options.masks,
+    }
+    inputs = "".join(f" {text}" for text, value in given.items() if value)
+    command = f"python -m training study {options.name} --data DATA{inputs} {each}"
     seeds = sorted({row["seed"] for row in rows})
     if seeds != [0]:
         command += " --seeds " + " ".join(map(str, seeds))

@@ -36,7 +36,9 @@ def recipe(shards: Path, out: Path, **changes: object) -> SmplRecipe:
 @pytest.mark.parametrize("critic", smpl.CRITICS)
 def test_every_critic_trains_and_is_measured(body_shards: Path, tmp_path: Path, critic: str) -> None:
     figures = smpl.run(recipe(body_shards, tmp_path, critic=critic))
-    assert set(figures) == {f"bodies_{n}" for n in ("kpr", "mr", "iou", "mpjpe", "pa_mpjpe", "pve", "pa_pve")}
+    assert set(figures) == {
+        f"bodies_{n}" for n in ("kpr", "mr", "iou", "mpjpe_mm", "pa_mpjpe_mm", "pve_mm", "pa_pve_mm")
+    }
     assert all(np.isfinite(value) for value in figures.values())
     line = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert line["step"] == 4 and line["bodies_kpr"] == figures["bodies_kpr"]
@@ -78,7 +80,7 @@ def test_a_few_pictures_are_overfitted(body_shards: Path, tmp_path: Path) -> Non
         )
     )
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    for name in ("kpr", "mr", "mpjpe", "pve"):
+    for name in ("kpr", "mr", "mpjpe_mm", "pve_mm"):
         assert lines[-1][f"bodies_{name}"] < 0.7 * lines[0][f"bodies_{name}"]
 
 
@@ -106,7 +108,7 @@ def test_true_bodies_are_perfect_and_moved_ones_are_not(body_shards: Path) -> No
     )
     figures = body_figures(moved, truth)
     assert figures["kpr"] == pytest.approx(1.0, abs=1e-3)
-    assert figures["mpjpe"] == pytest.approx(10.0, abs=1e-3) and figures["pa_mpjpe"] == pytest.approx(0, abs=1e-2)
+    assert figures["mpjpe_mm"] == pytest.approx(10.0, abs=1e-3) and figures["pa_mpjpe_mm"] == pytest.approx(0, abs=1e-2)
     assert 0 < figures["mr"] < 30 and 0.6 < figures["iou"] < 1
 
 
