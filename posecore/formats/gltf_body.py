@@ -1,8 +1,8 @@
 """A fitted body to glTF 2.0: its mesh, skinned to SMPL's 24 joints, with its movement. ``.glb`` or ``.gltf``.
 
 A glTF skin is linear blend skinning with up to four joints a vertex, which every viewer and engine plays; so the
-smallest weights of a vertex that has more are left out and the others share theirs, and pose-dependent corrections
-(``posedirs`` of a licensed SMPL) are not in the file. :func:`four_weights` says how much that is.
+smallest weights of a vertex that has more are left out and the others share theirs (:func:`four_weights`), and
+pose-dependent corrections (``posedirs`` of a licensed SMPL) are not in the file.
 """
 
 from __future__ import annotations
