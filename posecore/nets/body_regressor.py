@@ -36,8 +36,9 @@ from posecore.skeletons import SMPL_24
 __all__ = ["BODY_REGRESSOR_PRESETS", "BodyPrediction", "BodyRegressor", "BodyRegressorConfig", "mean_rotations"]
 
 _ROOT = SMPL_24.index("pelvis")
-#: Of the mean camera: a person of 1.75 m with the pelvis in the middle of the crop reaches from about -0.85 to 0.8.
-MEAN_SCALE = 0.9
+#: Of the mean camera: halves of the crop's side per metre, and metres that the pelvis is above the crop's middle. A
+#: person of 1.75 m then reaches from about -0.8 to 0.8.
+MEAN_SCALE, MEAN_RISE = 0.9, 0.1
 _ARM_DROP = math.radians(60.0)
 
 
@@ -190,10 +191,10 @@ class BodyRegressor(nn.Module):
         shape = torch.zeros(self.config.betas).to(self.mean) if betas is None else betas.to(self.mean)
         if self.config.camera == "six_dof":
             body = torch.cat([numbers[:_ROOT], numbers[_ROOT + 1 :]])
-            place = self.mean.new_tensor([0.0, 0.0, self.config.focal / MEAN_SCALE])
+            place = self.mean.new_tensor([0.0, -MEAN_RISE, self.config.focal / MEAN_SCALE])
             camera = torch.cat([numbers[_ROOT], place])
         elif self.config.camera == "weak_perspective":
-            body, camera = numbers, self.mean.new_tensor([MEAN_SCALE, 0.0, 0.0])
+            body, camera = numbers, self.mean.new_tensor([MEAN_SCALE, 0.0, -MEAN_RISE])
         else:
             body, camera = numbers, self.mean.new_tensor([MEAN_SCALE, 0.0, 0.0, 0.0, MEAN_SCALE, 0.0])
         self.mean.copy_(torch.cat([body.flatten(), shape, camera]))

@@ -106,7 +106,9 @@ def test_nearest_is_brute_force_in_any_pieces(monkeypatch: pytest.MonkeyPatch) -
     pixels, points = random(3, 40, 2), random(3, 17, 2, seed=1)
     brute = ((pixels[:, :, None] - points[:, None]) ** 2).sum(-1).min(-1).values
     assert torch.allclose(nearest_squared_distances(pixels, points), brute)
-    monkeypatch.setattr(silhouette, "_CHUNK", 3 * 17 * 7)  # seven pixels at a time
+    monkeypatch.setattr(silhouette, "_BLOCK", 5)  # four blocks, the last one not full
+    assert torch.allclose(nearest_squared_distances(pixels, points), brute)
+    monkeypatch.setattr(silhouette, "_CHUNK", 3 * 20 * 7)  # seven pixels at a time
     assert torch.allclose(nearest_squared_distances(pixels, points), brute)
     monkeypatch.setattr(silhouette, "_CHUNK", 1)
     assert torch.allclose(nearest_squared_distances(pixels, points), brute)
