@@ -41,6 +41,7 @@ class AnimateOptions:
     output: tuple[Path, ...]
     rig: tuple[str, ...] = ()
     new_skeleton: bool = False
+    new_body: bool = False
     preset: str | None = "auto"
     map: tuple[tuple[str, str], ...] = ()
     estimator: str = "auto"
@@ -173,6 +174,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--rig", action="append", metavar="NAME", help="the armature; default: the only one. Repeat it for more people"
     )
     group.add_argument("--new-skeleton", action="store_true", help="make a new SMPL-24 armature instead")
+    group.add_argument("--new-body", action="store_true", help="make the open body, skinned, in the person's shape")
     group.add_argument("--preset", metavar="NAME", default="auto", help="of the rig's bones; auto, none, or a name")
     group.add_argument("--map", action="append", metavar="ROLE=BONE", help="e.g. leftHand=hand.L; 'leftToes=' for none")
     group = parser.add_argument_group("capture")
@@ -247,6 +249,7 @@ def animate_options(values: argparse.Namespace, place: str = "") -> AnimateOptio
         output=tuple(Path(path) for path in values.output),
         rig=tuple(values.rig or ()),
         new_skeleton=values.new_skeleton,
+        new_body=values.new_body,
         preset=None if values.preset == "none" else values.preset,
         map=tuple(_pair(text, place) for text in values.map or ()),
         rate={"resample": "resample", "scene": "set_scene"}[values.rate],
@@ -272,7 +275,11 @@ def _pair(text: str, place: str) -> tuple[str, str]:
 def _check(options: AnimateOptions, place: str) -> None:
     faults = {
         "--rig and --new-skeleton exclude each other": options.rig and options.new_skeleton,
+        "--rig and --new-body exclude each other": options.rig and options.new_body,
+        "--new-skeleton and --new-body exclude each other": options.new_skeleton and options.new_body,
         "--preset and --map need a --rig that is there, not --new-skeleton": options.new_skeleton
+        and (options.map or options.preset != "auto"),
+        "--preset and --map need a --rig that is there, not --new-body": options.new_body
         and (options.map or options.preset != "auto"),
         f"--start: must not be negative, got {options.start}": options.start is not None and options.start < 0,
         f"--stop: must lie after the start, got {options.stop}": options.stop is not None
@@ -332,10 +339,9 @@ def item_options(base: argparse.Namespace, item: dict[str, Any], place: str) -> 
     known = {string.lstrip("-").replace("-", "_"): it for it in parser._actions for string in it.option_strings}
     known["ground"] = known["no_ground"]
     start = {**vars(base), **dict.fromkeys(("video", "take", "motion", "output"))}
-    if item.get("rig"):
-        start["new_skeleton"] = False
-    if item.get("new_skeleton"):
-        start["rig"] = None
+    onto = {name: name in item and item[name] for name in ("rig", "new_skeleton", "new_body")}
+    if any(onto.values()):  # what one item asks for stands instead of the others
+        start.update(rig=None, new_skeleton=False, new_body=False)
     words: list[str] = []
     for key, value in item.items():
         name = key.replace("-", "_")

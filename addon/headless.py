@@ -14,7 +14,7 @@ import bpy
 from posecore.commands.common import UsageError, check_outputs
 from posecore.errors import Cancelled, NoPersonError, OutputError, PosecoreError
 
-from . import exporting, paths, workflow
+from . import bodies, exporting, paths, workflow
 
 if TYPE_CHECKING:
     from posecore import Motion
@@ -105,7 +105,7 @@ def animate(
 
 
 def check(options: AnimateOptions) -> list[bpy.types.Object]:
-    """Find out what would fail later; returns the armatures, [] for a new skeleton.
+    """Find out what would fail later; returns the armatures, [] for a new skeleton or body.
 
     Raises:
         UsageError, OutputError, PosecoreError: one line each.
@@ -114,7 +114,7 @@ def check(options: AnimateOptions) -> list[bpy.types.Object]:
     for path in options.output:
         if reason := exporting.available(path.suffix):
             raise OutputError(f"{path}: {reason}")
-    if options.new_skeleton:
+    if options.new_skeleton or options.new_body:
         return []
     armatures = _armatures(options)
     for armature in armatures:
@@ -128,7 +128,9 @@ def _armatures(options: AnimateOptions) -> list[bpy.types.Object]:
     file = Path(bpy.data.filepath).name or "this file"
     listing = ", ".join(sorted(there))
     if not there:
-        raise UsageError(f"{file}: no armature in scene {scene.name!r}; open another .blend, or use --new-skeleton")
+        raise UsageError(
+            f"{file}: no armature in scene {scene.name!r}; open another .blend, or use --new-skeleton or --new-body"
+        )
     if not options.rig:
         if len(there) > 1:
             raise UsageError(f"{file}: several armatures; name one with --rig: {listing}")
@@ -222,8 +224,9 @@ def _put_on(
 ) -> list[bpy.types.Object]:
     """Key one rig a person; returns those rigs."""
     scene = bpy.context.scene
-    if options.new_skeleton:
-        armatures = [workflow.new_target(motion, scene.collection) for motion in motions]
+    if options.new_skeleton or options.new_body:
+        make = bodies.new_body if options.new_body else workflow.new_target
+        armatures = [make(motion, scene.collection) for motion in motions]
     if len(motions) > len(armatures):
         left = len(motions) - len(armatures)
         warn(f"{len(motions)} people were found for {len(armatures)} rig(s); {left} left out: repeat --rig for more")
@@ -234,7 +237,7 @@ def _put_on(
     for motion, armature in zip(motions, armatures, strict=False):
         mapping = _mapping(armature, options)
         rig = workflow.read_target(armature, mapping)
-        planned = workflow.plan_retarget(motion, rig, mapping, options.retarget)
+        planned = workflow.plan_retarget(motion, rig, mapping, options.retarget, bodies.shape_of(armature))
         switches = workflow.preset_switches(mapping, rig)
         keying = options.apply
         if not keying.action_name:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import settings, state, timers, workflow
+from . import bodies, settings, state, timers, workflow
 from .state import store
 
 if TYPE_CHECKING:
@@ -253,6 +253,7 @@ def _work(scene: bpy.types.Scene, clip: state.Clip, key: tuple[str, Any]) -> Any
     known = clip.motion if clip.motion_key == key else None
     applied = _still_applied(scene, clip)
     mapping, retarget_settings = settings.mapping_of(scene), settings.retarget_settings(scene)
+    shape = bodies.shape_of(scene.posecore.target.armature)
     apply_key = _apply_key(scene, key)
     linked = applied is not None and mapping is not None and scene.posecore.apply.live
     wanted = linked and applied is not None and applied.key != apply_key
@@ -263,7 +264,7 @@ def _work(scene: bpy.types.Scene, clip: state.Clip, key: tuple[str, Any]) -> Any
         seconds = time.perf_counter() - begun if known is None else 0.0
         planned = None
         if wanted and applied is not None and mapping is not None:
-            planned = workflow.plan_retarget(motion, applied.rig, mapping, retarget_settings)
+            planned = workflow.plan_retarget(motion, applied.rig, mapping, retarget_settings, shape)
         return motion, planned, apply_key, seconds
 
     return work
@@ -357,13 +358,14 @@ def apply_now(scene: bpy.types.Scene) -> state.Report:
     motion = motion_now(scene)
     store.tasks.drop("live")
     clip.planned = None
-    if scene.posecore.target.kind == "NEW":
+    if scene.posecore.target.kind in targets.MADE:
         targets.make_new(scene, motion)
     armature = scene.posecore.target.armature
     if armature is None:
         raise PosecoreError("no armature chosen; choose one under Target")
     rig, mapping = targets.rig_and_mapping(scene)
-    planned = workflow.plan_retarget(motion, rig, mapping, settings.retarget_settings(scene))
+    shape = bodies.shape_of(armature)
+    planned = workflow.plan_retarget(motion, rig, mapping, settings.retarget_settings(scene), shape)
     applied = state.Applied(armature.name_full, "", "", rig, _read_for(scene, armature))
     write(scene, clip, planned, applied, _apply_key(scene, clip.motion_key))
     assert clip.report is not None

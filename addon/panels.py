@@ -238,6 +238,9 @@ class POSECORE_PT_target(_MocapPanel, bpy.types.Panel):
             wrapped(layout, context, "Apply makes a new armature with the proportions of the person", "INFO")
             layout.prop(target, "travel")
             return
+        if target.kind == "BODY":
+            wrapped(layout, context, "Apply makes an armature with a skinned body in the shape of the person", "INFO")
+            return
         row = layout.row(align=True)
         row.prop(target, "armature", text="")
         row.operator("posecore.use_active", text="", icon="RESTRICT_SELECT_OFF")

@@ -197,6 +197,7 @@ class PosecoreTarget(bpy.types.PropertyGroup):
         items=[
             ("ARMATURE", "Armature", "A rig in this scene"),
             ("NEW", "New SMPL-24", "A new armature with the proportions of the person, made on Apply"),
+            ("BODY", "Open Body", "A new armature with a skinned body in the shape of the person, made on Apply"),
         ],
     )
     armature: PointerProperty(

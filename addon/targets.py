@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import paths, settings, state, workflow
+from . import bodies, paths, settings, state, workflow
 from .state import store
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from posecore.retargeting import Mapping, Rig
 
 __all__ = ["bone_chosen", "make_new", "map_scene", "presets", "rig_and_mapping", "save_preset", "summary", "title_of"]
+
+#: Kinds of targets that Apply makes.
+MADE = ("NEW", "BODY")
 
 #: Preset choices that are no preset: by themselves, or by names and places alone.
 AUTO, PLAIN = "AUTO", "NONE"
@@ -111,9 +114,10 @@ def rig_and_mapping(scene: bpy.types.Scene) -> tuple[Rig, Mapping]:
 
 
 def make_new(scene: bpy.types.Scene, motion: Motion) -> bpy.types.Object:
-    """Make a new SMPL-24 armature the target of the scene, mapped."""
+    """Make a new SMPL-24 armature, or the open body, the target of the scene, mapped."""
     target = scene.posecore.target
-    armature = workflow.new_target(motion, scene.collection, Path(state.clip(scene).source).stem or "Mocap")
+    make = bodies.new_body if target.kind == "BODY" else workflow.new_target
+    armature = make(motion, scene.collection, Path(state.clip(scene).source).stem or "Mocap")
     target.kind = "ARMATURE"
     target.armature = armature  # its update function maps
     return armature

@@ -290,8 +290,17 @@ def _preset_for(rig: Rig, preset: Any) -> Any:
     return presets.best(rig, own) or "auto"
 
 
-def plan_retarget(motion: Motion, rig: Rig, mapping: Mapping, settings: RetargetSettings | None = None) -> RigMotion:
+def plan_retarget(
+    motion: Motion,
+    rig: Rig,
+    mapping: Mapping,
+    settings: RetargetSettings | None = None,
+    shape: tuple[float, ...] | None = None,
+) -> RigMotion:
     """The rig's own movement. Plain numbers: may run outside Blender's main thread.
+
+    Args:
+        shape: of a body target (:func:`.bodies.shape_of`), which is fitted instead, unless feet shall be held.
 
     Raises:
         PosecoreError: a required role has no bone.
@@ -300,6 +309,10 @@ def plan_retarget(motion: Motion, rig: Rig, mapping: Mapping, settings: Retarget
     from posecore.retargeting import RetargetSettings
     from posecore.retargeting.transfer import retarget
 
+    if shape is not None and not (settings and settings.lock_feet):
+        from .bodies import plan_body
+
+        return plan_body(motion, rig, shape)
     lacking = [line.role for line in mapping.coverage() if line.state == "required"]
     if lacking:
         raise PosecoreError(f"no bone is chosen for {', '.join(lacking)}; choose one in the list of bones")

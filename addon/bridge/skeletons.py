@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new SMPL-24 armature, for a movement that has no character yet."""
+"""A new armature of SMPL's 24 joints, for a movement that has no character yet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from posecore.skeletons import SMPL_24
 from ..windowing import in_a_window
 from .axes import from_world
 
-__all__ = ["new_skeleton"]
+__all__ = ["new_armature", "new_skeleton"]
 
 # The child that a bone points at; bones without one get an end of their own.
 _POINTS_AT = {
@@ -43,11 +43,27 @@ _HEAD, _TOES, _FINGERS = (0.0, 0.18, 0.0), (0.0, 0.0, 0.07), (0.09, 0.0, 0.0)  #
 def new_skeleton(motion: Motion, collection: bpy.types.Collection, name: str = "Mocap") -> bpy.types.Object:
     """Make an armature with the proportions of a movement: a T-pose, standing on the floor, facing -Y.
 
+    Args:
+        motion: gives the lengths.
+        collection, name: see :func:`new_armature`.
+    """
+    heads = np.zeros((len(SMPL_24), 3))
+    heads[SMPL_24.index("pelvis")] = (0.0, standing_height(motion.offsets), 0.0)
+    for joint in SMPL_24.topological_order:
+        parent = SMPL_24.parents[joint]
+        if parent >= 0:
+            heads[joint] = heads[parent] + motion.offsets[joint]
+    return new_armature(heads, collection, name)
+
+
+def new_armature(heads: np.ndarray, collection: bpy.types.Collection, name: str) -> bpy.types.Object:
+    """Make an armature whose bones begin at joints.
+
     Bones point along the limbs; their Z axes face forwards, so that X bends knees and spine. Selection, mode and the
     active object stay as they are.
 
     Args:
-        motion: gives the lengths.
+        heads: (24, 3) joints at rest, metres, world frame.
         collection: to put it in.
         name: of the object; Blender adds a number where it is taken.
     """
@@ -64,7 +80,7 @@ def new_skeleton(motion: Motion, collection: bpy.types.Collection, name: str = "
             scene=workshop, view_layer=layer, object=armature, active_object=armature, selected_objects=[armature]
         ):
             bpy.ops.object.mode_set(mode="EDIT")
-            _bones(data, motion)
+            _bones(data, heads)
             bpy.ops.object.mode_set(mode="OBJECT")
         workshop.collection.objects.unlink(armature)
         collection.objects.link(armature)
@@ -80,13 +96,7 @@ def new_skeleton(motion: Motion, collection: bpy.types.Collection, name: str = "
     return armature
 
 
-def _bones(data: bpy.types.Armature, motion: Motion) -> None:
-    heads = np.zeros((len(SMPL_24), 3))
-    heads[0] = (0.0, standing_height(motion.offsets), 0.0)
-    for joint in SMPL_24.topological_order:
-        parent = SMPL_24.parents[joint]
-        if parent >= 0:
-            heads[joint] = heads[parent] + motion.offsets[joint]
+def _bones(data: bpy.types.Armature, heads: np.ndarray) -> None:
     for number, joint in enumerate(SMPL_24.joints):
         bone = data.edit_bones.new(joint)
         bone.head = from_world(heads[number]).tolist()

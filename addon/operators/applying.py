@@ -5,7 +5,7 @@
 
 import bpy
 
-from .. import live, reports, state
+from .. import live, reports, state, targets
 from .common import attempt, need
 
 __all__ = ["CLASSES"]
@@ -26,7 +26,7 @@ class POSECORE_OT_apply(bpy.types.Operator):
         clip, target = state.clip(context.scene), context.scene.posecore.target
         if not clip.takes and not (clip.info is not None and clip.info.kind == "motion"):
             return need(cls, clip.error or "There is no movement yet: choose a source and press Analyse")
-        if target.kind == "NEW":
+        if target.kind in targets.MADE:
             return True
         if target.armature is None:
             return need(cls, "Choose an armature under Target, or a new one")

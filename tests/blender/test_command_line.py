@@ -39,6 +39,8 @@ def wrong_calls(folder: Path) -> list[tuple[str, list[object], int, str]]:
         ("none", [*video, *out, "--start", 3, "--stop", 2], 2, "--stop: must lie after the start, got 2"),
         ("none", [*video, *out, "--person", 0], 2, "--person: counts from 1"),
         ("none", [*video, *out, "--rig", "A", "--new-skeleton"], 2, "exclude each other"),
+        ("none", [*video, *out, "--new-body", "--new-skeleton"], 2, "exclude each other"),
+        ("none", [*video, *out, "--new-body", "--rig", "A"], 2, "exclude each other"),
         ("none", [*video, *out, "--map", "leftHand"], 2, "expected ROLE=BONE"),
         ("none", [*video, *out, "--map", "tail=x"], 2, "unknown role 'tail'; roles are hips, "),
         ("none", [*video, *out], 2, "no armature in scene .*--new-skeleton"),
