@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "takes": BASE,
     "motion": BASE,
     "runtime": BASE,
-    "capturing": BASE | {"runtime", "takes"},
+    "capturing": BASE | {"runtime", "takes", "body"},
     "solving": VALUES,
     "retargeting": BASE | {"motion"},
     "body": VALUES | {"solving"},

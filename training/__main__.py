@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "training.evaluation.command",
     "analyse": "training.analysis.command",
     "data": "training.readers.command",
+    "export-smpl": "training.export_smpl",
     "export-sapnet": "training.export_sapnet",
     "export-pose": "training.export_pose",
 }

@@ -8,7 +8,7 @@ from posecore.errors import PosecoreError
 __all__ = ["ESTIMATORS", "choose_estimator", "load_estimator", "preferred_batch"]
 
 #: The names that ``--estimator`` knows, besides ``auto``.
-ESTIMATORS = ("sapnet", "sapnet-free", "blazepose")
+ESTIMATORS = ("sapnet", "sapnet-free", "blazepose", "smpl")
 
 # Name -> set of weights. The free set was trained on nothing of unclear or research-only licence.
 _SAPNETS = {"sapnet": "sapnet", "sapnet-free": "sapnet_free"}
@@ -21,8 +21,8 @@ def load_estimator(name: str = "auto", provider: str = "auto") -> Estimator:
     """An estimator, ready to use.
 
     Args:
-        name: ``sapnet``, ``sapnet-free`` (its weights from freely licensed data alone), ``blazepose``, or ``auto``:
-            the best by the model cards that works here.
+        name: ``sapnet``, ``sapnet-free`` (its weights from freely licensed data alone), ``blazepose``, ``smpl`` (a mesh
+            regressor, where its weights are there), or ``auto``: the best by the model cards that works here.
         provider: ``auto``, ``cpu``, ``cuda``, ``directml`` or ``coreml``.
 
     Raises:
@@ -64,6 +64,10 @@ def _load(name: str, provider: str) -> Estimator:
         from posecore.capturing.sapnet import SapNet
 
         return SapNet(provider=provider, weights=_SAPNETS[plain])
+    if name == "smpl":
+        from posecore.capturing.smpl import SmplRegressor
+
+        return SmplRegressor(provider=provider)
     if name == "blazepose":
         from posecore.capturing.blazepose import BlazePose
 

@@ -4,6 +4,7 @@
 - ``sensitivity``: what of the past TP-Net's pose depends on (fig. 6);
 - ``curves``: training curves of any runs;
 - ``window``: error against the length of TP-Net's window, from the study of that name;
+- ``bodies``: meshes of the study ``bodies-eight`` beside its pictures (seed 003, fig. 4), from ``--bodies`` as well;
 - ``study``: curves of any study by setting, e.g. ``--of augmentation``.
 """
 
@@ -36,14 +37,15 @@ class Analysis:
         windows: how many windows of held-out motion the sensitivity is a mean over.
         noise: noise statistics (JSON) of the 2D joints behind these windows.
         runs: folders of training runs, for curves.
-        study: folder of the studies, or a study's file, for window and study.
+        study: folder of the studies, or a study's file, for window, study and bodies.
+        bodies: folder of the rendered bodies that the study was trained on, for bodies.
         of: which study, for study.
         keys: figures to show, for curves and study; default the first ones recorded.
         axis: what curves run over: step, elapsed, seconds; minutes or step for study.
         points: places of the elbow along each axis.
     """
 
-    name: Annotated[Literal["elbow", "sensitivity", "curves", "window", "study"], tyro.conf.Positional]
+    name: Annotated[Literal["elbow", "sensitivity", "curves", "window", "study", "bodies"], tyro.conf.Positional]
     output: Path = Path("runs/analysis")
     data: Path | None = None
     networks: tuple[str, ...] = ("online", "semi-online")
@@ -51,6 +53,7 @@ class Analysis:
     noise: Path = STATISTICS_FILE
     runs: tuple[Path, ...] = ()
     study: Path | None = None
+    bodies: Path | None = None
     of: str = "augmentation"
     keys: tuple[str, ...] = ()
     axis: str = ""
@@ -70,10 +73,19 @@ def _study(options: Analysis) -> Path:
     return options.study
 
 
+def _bodies(options: Analysis) -> list[Path]:
+    if options.bodies is None:
+        raise PosecoreError("--bodies: the folder of the rendered bodies that the study was trained on is needed")
+    from training.analysis import bodies  # torch and the recipe: for this one alone
+
+    return bodies.draw(options.output, read_study(_study(options), "bodies-eight"), _study(options), options.bodies)
+
+
 _ANALYSES: dict[str, Callable[[Analysis], list[Path]]] = {
     "elbow": lambda options: elbow_picture.draw(options.output, options.points),
     "sensitivity": _sensitivity,
     "curves": lambda options: curves.draw(options.output, options.runs, options.keys, options.axis),
+    "bodies": _bodies,
     "window": lambda options: study_curves.draw_window(options.output, read_study(_study(options), "window")),
     "study": lambda options: study_curves.draw_curves(
         options.output, read_study(_study(options), options.of), options.keys, options.axis or "minutes"

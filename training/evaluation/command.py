@@ -25,7 +25,7 @@ from training.readers.samples import Samples
 
 __all__ = ["HEADINGS", "Evaluation", "evaluate", "main"]
 
-Name = Literal["h36m", "mpii", "3dhp", "geometry", "dabral", "augmentation", "losses", "ordinal"]
+Name = Literal["h36m", "mpii", "3dhp", "geometry", "dabral", "augmentation", "losses", "ordinal", "bodies"]
 
 HEADINGS: dict[str, str] = {
     "h36m": "3D error by action (Zhou et al. 2017, table 1)",
@@ -36,6 +36,7 @@ HEADINGS: dict[str, str] = {
     "augmentation": "Augmentation of the hourglass (seed 001)",
     "losses": "Losses of the lifting net (seed 001)",
     "ordinal": "Ordinal depth by head (seed 004)",
+    "bodies": "Bodies from one picture (seed 003)",
 }
 _KINDS = {"h36m": "h36m", "mpii": "mpii", "3dhp": "mpi-inf-3dhp"}
 
@@ -52,9 +53,11 @@ class Evaluation:
         kind: kind of the benchmark, if not the table's own.
         option: NAME=VALUE of its reader, e.g. step=64; may be repeated.
         synthetic: folder of rendered shards.
+        bodies: folder of rendered bodies; masks: LSPET's silhouettes; cache: of its pictures. For bodies.
         study: the study's file or folder, for the tables of studies.
         methods: sapnet, blazepose, a SAP-Net check-point; each also with ":lifter" behind it; or lifter, which is given
-            the labelled 2D joints; with ":online" or ":semi-online" behind it TP-Net refines clips.
+            the labelled 2D joints; with ":online" or ":semi-online" behind it TP-Net refines clips. For bodies:
+            fitting, or check-points of ``python -m training smpl``.
         protocol: of h36m on the benchmark.
         rate: pictures/s of the benchmark's clips, for TP-Net.
         limit: samples of each picture set at most, 0 for all.
@@ -68,6 +71,9 @@ class Evaluation:
     kind: str | None = None
     option: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     synthetic: Path | None = None
+    bodies: Path | None = None
+    masks: Path | None = None
+    cache: Path | None = None
     study: Path | None = None
     methods: tuple[str, ...] = ()
     protocol: Literal["zhou", "martinez"] = "zhou"
@@ -245,11 +251,23 @@ def _study(options: Evaluation) -> list[Table]:
     return studies.study_tables(options.table, options.study)
 
 
+def _bodies(options: Evaluation) -> list[Table]:
+    from training.evaluation import bodies  # the recipe with all it needs: for this table alone
+
+    tables = bodies.study_tables(options.study) if options.study is not None else []
+    if options.study is None or options.bodies is not None or options.masks is not None:
+        tables += bodies.method_tables(
+            options.bodies, options.data, options.masks, options.methods, options.cache, options.limit
+        )
+    return tables
+
+
 _TABLES: dict[str, Callable[[Evaluation], list[Table]]] = {
     "h36m": _h36m,
     "mpii": _mpii,
     "3dhp": _3dhp,
     "geometry": _geometry,
+    "bodies": _bodies,
     **dict.fromkeys(("dabral", "augmentation", "losses", "ordinal"), _study),
 }
 

@@ -33,7 +33,7 @@ from posecore.errors import PosecoreError, SourceError
 from posecore.files import atomic_path
 from training.studies import STUDIES, Setting, Study
 
-__all__ = ["StudyOptions", "main", "run", "run_study"]
+__all__ = ["StudyOptions", "folder_of", "main", "run", "run_study"]
 
 #: Recipe -> module, its dataclass of options, and the set that its figures are of where they name none.
 _RECIPES = {
@@ -115,9 +115,14 @@ def run_study(study: Study, options: StudyOptions) -> Path:
     return table
 
 
-def _folder(options: StudyOptions, setting: str, seed: int) -> Path:
+def folder_of(out: Path, study: str, length: str, setting: str, seed: int) -> Path:
+    """Where a setting's run is kept below the folder of the studies."""
     plain = re.sub(r"[^\w+-]+", "-", setting)
-    return options.out / options.name / options.length / f"{plain}-seed{seed}"
+    return out / study / length / f"{plain}-seed{seed}"
+
+
+def _folder(options: StudyOptions, setting: str, seed: int) -> Path:
+    return folder_of(options.out, options.name, options.length, setting, seed)
 
 
 def _recipe(
