@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 if TYPE_CHECKING:
     import bpy
@@ -48,6 +47,8 @@ def plan_body(motion: Motion, rig: Rig, betas: Sequence[float]) -> RigMotion:
         rig: an armature that :func:`.bridge.bodies.new_body` made.
         betas: its shape.
     """
+    from scipy.spatial.transform import Rotation
+
     from posecore import fit_body
     from posecore.motion import continuous
     from posecore.retargeting import RigMotion
