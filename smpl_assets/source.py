@@ -96,9 +96,9 @@ class Source:
         )
 
     def shaped(self, coefficients: Array) -> tuple[Array, Array]:
-        """Vertices (V, 3) and bone heads (B, 3) at anny's own rest, from one row (K,) of coefficients."""
-        used = np.flatnonzero(coefficients)
-        values = coefficients[used]
+        """Vertices (N, V, 3) and bone heads (N, B, 3) at anny's own rest, from coefficients (N, K)."""
+        used = np.flatnonzero(coefficients.any(0))  # most shapes are children's
+        values = coefficients[:, used]
         vertices = self.template + np.tensordot(values, self.shapes[used].astype(np.float64), 1)
         heads = self.template_heads + np.tensordot(values, self.head_shapes[used].astype(np.float64), 1)
         return vertices, heads
@@ -135,28 +135,37 @@ def joint_of_bones(bones: list[str]) -> Array:
     return shares
 
 
-def sample_phenotypes(count: int, generator: np.random.Generator) -> dict[str, Array]:
+def sample_phenotypes(count: int, generator: np.random.Generator, wide: bool = False) -> dict[str, Array]:
     """Adults drawn at random: a dict of (count,) phenotype values as anny takes them, all in [0, 1].
 
-    Half are women and half men, a quarter of each somewhat between; from about 20 to 75 years; statures as anny's
-    calibration to WHO's tables has them (mean about 1.70 m, standard deviation 0.10 m); weight, muscle and all else
-    over most of their range; the three ethnic sets of MakeHuman mixed at random. No children: their proportions would
-    take components from the adults'.
+    Half are women and half men, a quarter of each somewhat between; from about 20 to 75 years; statures near anny's
+    calibration to WHO's tables (mean 1.70 m, standard deviation 0.12 m); weight, muscle and all else over most of
+    their range; the three ethnic sets of MakeHuman mixed at random. No children: their proportions would take
+    components from the adults'.
+
+    Args:
+        count: how many.
+        generator: where chance comes from.
+        wide: rare bodies instead: values over the same ranges, mostly near their ends.
     """
+    ethnic = generator.dirichlet((0.3,) * 3 if wide else (0.6,) * 3, count)
+    values = {
+        "age": 2 / 3 + (0.95 - 2 / 3) * (generator.beta(0.5, 0.5, count) if wide else generator.random(count)),
+        "proportions": generator.uniform(0, 1, count),
+        **{name: ethnic[:, column] for column, name in enumerate(("african", "asian", "caucasian"))},
+    }
+    if wide:
+        ranged = {"gender": 1, "muscle": 1, "weight": 1, "height": 0.8, "cupsize": 1, "firmness": 1}
+        return values | {name: top * generator.beta(0.5, 0.5, count) for name, top in ranged.items()}
     gender = generator.integers(0, 2, count).astype(float)
     between = generator.random(count) < 0.25
-    gender = np.where(between, generator.uniform(0, 1, count), gender)
-    ethnic = generator.dirichlet((0.6, 0.6, 0.6), count)
-    return {
-        "gender": gender,
-        "age": generator.uniform(2 / 3, 0.95, count),
+    return values | {
+        "gender": np.where(between, generator.uniform(0, 1, count), gender),
         "muscle": generator.beta(2.0, 2.5, count),
         "weight": generator.beta(1.8, 1.8, count),
         "height": np.clip(generator.normal(0.37, 0.09, count), 0.05, 0.8),
-        "proportions": generator.uniform(0, 1, count),
         "cupsize": generator.beta(2, 2, count),
         "firmness": generator.beta(2, 2, count),
-        **{name: ethnic[:, column] for column, name in enumerate(("african", "asian", "caucasian"))},
     }
 
 
