@@ -53,7 +53,7 @@ class PictureOptions:
             one that is named twice is drawn twice as often.
         solid: sources whose depth counts as truth, where a stage tells 3D pictures from 2D ones.
         preset: size of the network; size: input side if not the preset's, px.
-        init: check-point or .safetensors to start from.
+        init: check-point or .safetensors to start from; init_only: the part of it that is taken, e.g. hourglass.
         first: stage to start with, by name or number; what comes before it must be in ``init``.
         minutes: length of training by the clock, without validations; steps: by steps (wins if given). Without either
             the schedule's own iterations, or an hour.
@@ -79,6 +79,7 @@ class PictureOptions:
     preset: str = "cpu"
     size: int | None = None
     init: Path | None = None
+    init_only: str = ""
     first: str | None = None
     minutes: float | None = None
     steps: int | None = None
@@ -190,7 +191,9 @@ def _resume(run: _Run) -> dict[str, Any] | None:
     if options.init is not None:
         if options.free_only:
             _refuse_unfree(options, load_facts(options.init), options.init)
-        _start_from(run.net, load_weights(options.init))
+        weights = load_weights(options.init)
+        prefix = f"{options.init_only}." if options.init_only else ""
+        _start_from(run.net, {name: value for name, value in weights.items() if name.startswith(prefix)})
         run.average.module.load_state_dict(run.net.state_dict())
     return None
 

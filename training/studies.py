@@ -76,7 +76,7 @@ def _augmented(name: str, mode: str, *strategies: str) -> Setting:
 
 
 def _ablated(name: str) -> Setting:
-    start = {"init": "{hourglass}/1-hourglass.safetensors", "first": "depth"}
+    start = {"init": "{hourglass}/1-hourglass.safetensors", "init_only": "hourglass", "first": "depth"}
     return Setting(name, "sapnet", {**_FULL, "schedule": name, **start})
 
 

@@ -201,6 +201,12 @@ def test_a_schedule_goes_on_from_the_weights_of_a_stage(picture_shards: Path, wh
     run(recipe(picture_shards, tmp_path, schedule="solid", first="structure", init=init, steps=2, stop_at=0))
     expected, found = load_weights(init), weights_of(tmp_path)
     assert all(torch.equal(expected[name], found[name].float()) for name in expected)
+    part = recipe(picture_shards, tmp_path / "part", schedule="solid", first="structure", init=init, steps=2, stop_at=0)
+    run(replace(part, init_only="hourglass"))
+    found = weights_of(tmp_path / "part")
+    same = {name: torch.equal(expected[name], found[name].float()) for name in expected}
+    assert all(equal for name, equal in same.items() if name.startswith("hourglass."))
+    assert not all(equal for name, equal in same.items() if name.startswith("depth."))
     with pytest.raises(PosecoreError, match=r"--schedule nought: unknown; choose one of zhou"):
         run(recipe(picture_shards, tmp_path / "other", schedule="nought"))
 

@@ -94,6 +94,28 @@ def test_a_study_can_be_told_in_minutes(motion_data: Path, tmp_path: Path) -> No
     assert 0.005 <= row["minutes"] < 0.5 and row["steps"] >= 1 and row["length"] == "0.005min"
 
 
+def test_a_part_that_is_there_already_is_not_trained(motion_data: Path, tmp_path: Path) -> None:
+    study = Study(
+        "",
+        (
+            Setting("plain", "lift", LIFT, part=True),
+            Setting("next", "temporal", {"lifter": "{plain}", "preset": "tiny", "loop.batch": 8, "window": 3}),
+        ),
+        evaluations=1,
+    )
+    options = StudyOptions("mine", motion_data, out=tmp_path / "one", steps_each=2)
+    run_study(study, replace(options, only=("plain",)))
+    lifter = tmp_path / "one" / "mine" / "2steps" / "plain-seed0"
+    found = json.loads(run_study(study, replace(options, out=tmp_path / "two", given=(f"plain={lifter}",))).read_text())
+    assert [row["setting"] for row in found["rows"]] == ["next"]
+    assert found["rows"][0]["options"]["lifter"] == str(lifter)
+    assert found["command"].endswith("--steps-each 2 --given plain=WEIGHTS")
+    with pytest.raises(PosecoreError, match="--given other=x: expected plain=PATH"):
+        run_study(study, replace(options, given=("other=x",)))
+    with pytest.raises(PosecoreError, match=f"--given plain={tmp_path}/no: {tmp_path}/no does not exist"):
+        run_study(study, replace(options, given=(f"plain={tmp_path}/no",)))
+
+
 def test_unknown_names_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(PosecoreError, match="study nought: unknown; choose one of augmentation"):
         run(StudyOptions("nought", tmp_path))

@@ -61,6 +61,8 @@ class StudyOptions:
             machine disturbs.
         seeds: every setting is trained once with each.
         only: names of settings to run; what they start from must be there or named too.
+        given: ``PART=PATH``: what settings start from PART take from here; it is not trained.
+        size: input side of the networks on pictures, px, if not the study's.
     """
 
     name: tyro.conf.Positional[str]
@@ -74,6 +76,8 @@ class StudyOptions:
     steps_each: int | None = None
     seeds: tuple[int, ...] = (0,)
     only: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    size: int | None = None
 
     @property
     def length(self) -> str:
@@ -97,10 +101,12 @@ def run_study(study: Study, options: StudyOptions) -> Path:
     names = [setting.name for setting in study.settings]
     if unknown := [name for name in options.only if name not in names]:
         raise PosecoreError(f"--only {unknown[0]}: no such setting; choose from {', '.join(names)}")
+    given = _given(study, options)
     options.out.mkdir(parents=True, exist_ok=True)
     table = options.out / f"{options.name}.json"
     rows = _read_rows(table)
     chosen = [setting for setting in study.settings if not options.only or setting.name in options.only]
+    chosen = [setting for setting in chosen if setting.name not in given]
     for seed in options.seeds:
         for setting in chosen:
             key = (setting.name, seed, options.length)
@@ -113,6 +119,21 @@ def run_study(study: Study, options: StudyOptions) -> Path:
             rows.append(_row(setting, seed, options.length, folder, values))
             _write(table, study, options, rows)
     return table
+
+
+def _given(study: Study, options: StudyOptions) -> dict[str, Path]:
+    """The parts that are not to be trained, and where they are."""
+    parts = [setting.name for setting in study.settings if setting.part]
+    given = {}
+    for text in options.given:
+        name, _, path = text.partition("=")
+        if name not in parts or not path:
+            known = ", ".join(f"{part}=PATH" for part in parts) or "nothing: this study has no parts"
+            raise PosecoreError(f"--given {text}: expected {known}")
+        if not Path(path).exists():
+            raise SourceError(f"--given {text}: {path} does not exist")
+        given[name] = Path(path)
+    return given
 
 
 def folder_of(out: Path, study: str, length: str, setting: str, seed: int) -> Path:
@@ -132,7 +153,8 @@ def _recipe(
     name, kind, _ = _RECIPES[setting.recipe]
     module = importlib.import_module(name)
     places = {other.name: str(_folder(options, other.name, seed)) for other in study.settings}
-    given = {key: _placed(value, places) for key, value in setting.options.items()}
+    ready = _given(study, options)
+    given = {key: _placed(value, places, ready) for key, value in setting.options.items()}
     length = options.minutes_each * setting.share
     steps = round(options.steps_each * setting.share) if options.steps_each else None
     every = max(1, (steps or 0) // study.evaluations)
@@ -140,6 +162,7 @@ def _recipe(
     if setting.recipe in ("sapnet", "ordinal"):
         values |= {"cache": options.cache or options.out / "cache", "synthetic": options.synthetic, "seed": seed}
         values |= {"minutes": length, "steps": steps}
+        given |= {"size": options.size} if options.size else {}
         values |= {"validate_minutes": length / study.evaluations, "validate_steps": every if steps else None}
     elif setting.recipe == "smpl":
         values |= {"cache": options.cache or options.out / "cache", "bodies": options.bodies, "masks": options.masks}
@@ -155,10 +178,12 @@ def _recipe(
     return module, _filled(getattr(module, kind), values), given
 
 
-def _placed(value: Any, places: Mapping[str, str]) -> Any:
-    """``"{other}/file"`` with the folder of the setting ``other``."""
+def _placed(value: Any, places: Mapping[str, str], ready: Mapping[str, Path]) -> Any:
+    """``"{other}/file"`` with the folder of the setting ``other``, or what is given instead of it."""
     if not isinstance(value, str) or "{" not in value:
         return value
+    if other := next((name for name in ready if f"{{{name}}}" in value), None):
+        return ready[other]
     return Path(re.sub(r"\{([^}]+)\}", lambda hit: places[hit[1]], value))
 
 
@@ -234,6 +259,8 @@ def _write(table: Path, study: Study, options: StudyOptions, rows: list[dict[str
     }
     inputs = "".join(f" {text}" for text, value in given.items() if value)
     command = f"python -m training study {options.name} --data DATA{inputs} {each}"
+    command += "".join(f" --given {text.partition('=')[0]}=WEIGHTS" for text in options.given)
+    command += f" --size {options.size}" if options.size else ""
     seeds = sorted({row["seed"] for row in rows})
     if seeds != [0]:
         command += " --seeds " + " ".join(map(str, seeds))
