@@ -95,7 +95,7 @@ class SmplRegressor:
         points = self._body.keypoints(vertices, self._body.joints(turns, place[None], betas))[0]
         depth = np.maximum(points[:, 2:], _NEAREST)
         # Normalised crop coordinates span the crop by 2; pixels count from the middle of the first.
-        pixels = (points[:, :2] / depth * self._focal + 1) * (self._size / 2)
+        pixels = (points[:, :2] / depth * self._focal + 1) * (self._size / 2) - 0.5
         keypoints = crop_to_picture(pixels.astype(np.float32), region, self._size)
         joints = (points - points[_PELVIS]) @ ray_rotation(points[_PELVIS]).T
         return Pose(keypoints.astype(np.float32), other.confidence, joints.astype(np.float32), other.presence)

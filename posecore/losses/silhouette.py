@@ -117,7 +117,7 @@ def silhouette_targets(
     pixels = np.zeros((len(people), count, 2), np.float32)
     for row in np.flatnonzero(known):
         distances[row] = squared_distance_transform(people[row], margin)
-        pixels[row] = _some_pixels(people[row], count, rng) * (2.0 / side) - 1.0
+        pixels[row] = (_some_pixels(people[row], count, rng) + 0.5) * (2.0 / side) - 1.0
     return SilhouetteTarget(
         torch.from_numpy(distances), torch.from_numpy(pixels), torch.from_numpy(known.astype(np.float32)), margin
     )
@@ -182,7 +182,7 @@ def squared_distances_at(points: Tensor, distances: Tensor, margin: int = 0) -> 
     """
     last = distances.shape[-1] - 1
     half = (distances.shape[-1] - 2 * margin) / 2.0
-    places = (points + 1.0) * half + margin  # pixels of the table
+    places = (points + 1.0) * half - 0.5 + margin  # pixels of the table
     inside = places.clamp(0.0, float(last))
     values = torch.nn.functional.grid_sample(
         distances[:, None].to(points.dtype),

@@ -1,7 +1,7 @@
 """Cameras of the body regressor: 6-DoF pose (seed 003), weak perspective (HMR), 2×3 affine (RepNet).
 
 All take body points in the *world frame* (Y up, the person at rest faces +Z, metres) **with the pelvis at the origin**,
-and give **normalised crop coordinates**: x right, y down, pixels · 2 / side − 1, so that a crop spans [-1, 1]
+and give **normalised crop coordinates**: x right, y down, (pixels + ½) · 2 / side − 1, so that a crop spans [-1, 1]
 (:func:`to_crop`, :func:`to_pixels`). A camera at rest is level and looks at the person's face:
 :func:`level_view` turns the world frame into such a camera's (x right, y down, z away), and every rotation or matrix
 regressed is a change of it, so that zero is upright and facing the camera, far from the axis-angle's cut at 180°.
@@ -40,12 +40,12 @@ NEAR = 0.3
 
 def to_crop(pixels: Tensor, side: float) -> Tensor:
     """Pixels of a square crop (centre of the top-left one: 0, 0) → normalised crop coordinates."""
-    return pixels * (2.0 / side) - 1.0
+    return (pixels + 0.5) * (2.0 / side) - 1.0
 
 
 def to_pixels(points: Tensor, side: float) -> Tensor:
     """Normalised crop coordinates → pixels of a square crop of that side."""
-    return (points + 1.0) * (side / 2.0)
+    return (points + 1.0) * (side / 2.0) - 0.5
 
 
 def level_view(like: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def test_six_dof_is_rotation_then_translation():
 
 
 def test_crop_coordinates_by_hand():
-    pixels = torch.tensor([0.0, 112.0, 224.0])
+    pixels = torch.tensor([-0.5, 111.5, 223.5])  # the crop's border, its middle, its other border
     assert to_crop(pixels, 224).tolist() == [-1.0, 0.0, 1.0]
     assert to_pixels(to_crop(pixels, 224), 224).tolist() == pixels.tolist()
 

@@ -56,8 +56,7 @@ def _views(vertices: Array, places: Array, faces: NDArray[np.integer]) -> tuple[
 
 def _outlined(picture: Array, mask: NDArray[np.bool_]) -> Array:
     """With the border of a silhouette in red."""
-    # As to_crop has it: pixel j of a picture of side S lies at j / S of it.
-    rows = np.round(np.arange(len(picture)) * (len(mask) / len(picture))).astype(int).clip(0, len(mask) - 1)
+    rows = ((np.arange(len(picture)) + 0.5) * (len(mask) / len(picture))).astype(int)
     large = mask[rows][:, rows]
     inside = large.copy()
     for axis in (0, 1):
