@@ -17,6 +17,7 @@ __all__ = ["ablation_table", "augmentation_table", "losses_table", "ordinal_tabl
 _COLUMNS = {
     "pck": ("PCK@0.2, %", 100.0),
     "mpjpe_mm": ("MPJPE, mm", 1.0),
+    "ends_mpjpe_mm": ("wrists, elbows, ankles, mm", 1.0),
     "pa_mpjpe_mm": ("PA-MPJPE, mm", 1.0),
     "symmetry_mm": ("left − right, mm", 1.0),
     "upper_arm_mm": ("upper arm", 1.0),
@@ -170,7 +171,7 @@ _LOSSES = {
 
 def losses_table(study: StudyFile) -> Table:
     """Losses and stabilisers of the lifting net."""
-    rows = _rows(study, ("mpjpe_mm", "pa_mpjpe_mm"))
+    rows = _rows(study, ("mpjpe_mm", "ends_mpjpe_mm", "pa_mpjpe_mm"))
     column = f"{_SETS['cmu']}: {_COLUMNS['mpjpe_mm'][0]}"
     base = next((row.get(column) for row in rows if row["setting"] == "l2"), None)
     for row in rows:
