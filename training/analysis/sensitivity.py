@@ -143,7 +143,7 @@ def draw(output: Path, found: list[Sensitivity]) -> list[Path]:
     axes[0].set_ylabel("‖∂P(t) / ∂P(t−k)‖, m per m")
     axes[0].set_title("whole pose", fontsize=10)
     axes[0].set_ylim(bottom=0)
-    axes[0].legend(fontsize=8, loc="center left", labelspacing=1)
+    axes[0].legend(fontsize=8, loc="upper left", labelspacing=1)
     top = max(float(s.joints.max()) for s in found)
     for axis, sensitivity in zip(axes[1:], found, strict=True):
         shown = _joints(axis, sensitivity, top)
