@@ -68,9 +68,9 @@ _IMPORTANCE = {"head": 0.5, "l_foot": 0.5, "r_foot": 0.5}
 def sample_bodies(source: Source, count: int, seed: int, wide: bool = False) -> tuple[Array, Array]:
     """Adults in the T-pose: vertices (count, V, 3) and true joint centres (count, 24, 3), metres."""
     coefficients = source.coefficients(sample_phenotypes(count, np.random.default_rng(seed), wide))
-    vertices, heads = source.shaped(coefficients)
-    bodies = [to_t_pose(source, *body) for body in zip(vertices, heads, strict=True)]
-    return np.stack([vertices for vertices, _ in bodies]), np.stack([joints for _, joints in bodies])
+    # Some at a time: what is between takes as much memory as the result.
+    parts = [to_t_pose(source, *source.shaped(coefficients[start : start + 100])) for start in range(0, count, 100)]
+    return np.concatenate([vertices for vertices, _ in parts]), np.concatenate([joints for _, joints in parts])
 
 
 def skin_weights(source: Source) -> Array:

@@ -41,7 +41,8 @@ def fit_joint_regressor(vertices: Array, joints: Array, skinning: Array) -> Arra
         family = {joint, max(parents[joint], 0)} | {child for child, parent in enumerate(parents) if parent == joint}
         skin = np.flatnonzero((skinning[:, sorted(family)] > 0.05).any(1))
         distance = np.linalg.norm(mean[skin] - joints[:, joint].mean(0), axis=1)
-        nearest_first = skin[np.argsort(distance, kind="stable")]
+        # Rounded: left and right lie equally far, and the last bits of a sum are not to choose between them.
+        nearest_first = skin[np.argsort(np.round(distance, 6), kind="stable")]
         # Spread over all of that skin: the nearest alone may lie on one side of the joint.
         chosen = np.sort(nearest_first[:: max(1, len(skin) // _CANDIDATES)][:_CANDIDATES])
         # Least |offsets · w|² + ridge |w|² under Σ w = 1 is (G + ridge I)⁻¹ 1, scaled to sum 1.

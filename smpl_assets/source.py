@@ -114,7 +114,7 @@ def sides_of(table: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
 
 
 def joint_centres(source: Source, heads: Array) -> Array:
-    """(24, 3) SMPL joints from bone heads (B, 3)."""
+    """(..., 24, 3) SMPL joints from bone heads (..., B, 3)."""
     blend = np.zeros((len(SMPL_24), len(source.bones)))
     for joint, side, shares in sides_of(JOINTS_AT_BONES):
         for bone, share in shares.items():

