@@ -47,7 +47,8 @@ def read_body(path: Path, betas: int) -> dict[str, Any]:
     """
     if path.suffix.lower() == ".pkl":
         raise SourceError(
-            f"{path}: pickles are not read; make an npz of it: python -m smpl_assets.convert {path} {path.stem}.npz"
+            f"{path}: pickles are not read; make an npz of it, in posecore's checkout: "
+            f"python -m smpl_assets.convert {path} {path.stem}.npz"
         )
     return fields_of(read_npz(path), path, betas)
 
