@@ -61,7 +61,7 @@ class StudyOptions:
             machine disturbs.
         seeds: every setting is trained once with each.
         only: names of settings to run; what they start from must be there or named too.
-        given: ``PART=PATH``: what settings start from PART take from here; it is not trained.
+        given: ``SETTING=PATH``: settings that start from that one take it from here; it is not trained.
         size: input side of the networks on pictures, px, if not the study's.
     """
 
@@ -122,13 +122,14 @@ def run_study(study: Study, options: StudyOptions) -> Path:
 
 
 def _given(study: Study, options: StudyOptions) -> dict[str, Path]:
-    """The parts that are not to be trained, and where they are."""
-    parts = [setting.name for setting in study.settings if setting.part]
+    """Settings that others start from and that are not to be trained, and where they are."""
+    texts = [value for setting in study.settings for value in setting.options.values() if isinstance(value, str)]
+    parts = [setting.name for setting in study.settings if any(f"{{{setting.name}}}" in text for text in texts)]
     given = {}
     for text in options.given:
         name, _, path = text.partition("=")
         if name not in parts or not path:
-            known = ", ".join(f"{part}=PATH" for part in parts) or "nothing: this study has no parts"
+            known = ", ".join(f"{part}=PATH" for part in parts) or "nothing: no setting starts from another"
             raise PosecoreError(f"--given {text}: expected {known}")
         if not Path(path).exists():
             raise SourceError(f"--given {text}: {path} does not exist")
