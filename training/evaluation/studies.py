@@ -95,7 +95,8 @@ def _notes(study: StudyFile) -> list[str]:
     )
     said = f"{trained} minutes of training each, {'/'.join(map(str, seeds))} seed(s)"
     spread = "; ± is the standard deviation over seeds" if max(seeds) > 1 else "; one seed says nothing of chance"
-    return [f"{study.what}.", f"`{study.command}`: {said}{spread}."]
+    what = study.what if study.what.endswith("?") else f"{study.what}."
+    return [what, f"`{study.command}`: {said}{spread}."]
 
 
 def _change(study: StudyFile, metric: str, setting: str, base: str) -> str | None:

@@ -94,7 +94,7 @@ def test_the_exported_network_is_the_estimator(body_shards: Path, tmp_path: Path
         vertices, joints = TorchBody(body)(prediction.rotations, prediction.betas)
         root = joints[:, :1]
         keypoints = torch.from_numpy(body.keypoints((vertices - root).numpy(), (joints - root).numpy()))
-        places = (prediction.project(keypoints).numpy() + 1) * 16
+        places = (prediction.project(keypoints).numpy() + 1) * 16 - 0.5
     region = Region((15.5, 15.5), 32.0)  # the crop itself
     for n in range(3):
         pose = estimator._pose(rotations[n], betas[n], place[n], region, nobody)
