@@ -130,7 +130,7 @@ def keypoint_table(options: Options) -> list[dict[str, Any]]:
         rows.append({"method": name, "found": len(predicted) / len(labels), **pck(predicted, labels)})
 
     for name, estimator in usable_estimators(options.estimators):
-        if name == "sapnet":
+        if name in ("sapnet", "sapnet-free"):
             add(f"{estimator.name}, one look", lambda e=estimator: looks(e, pictures, 1))  # type: ignore[misc]
             add(f"{estimator.name}, two looks", lambda e=estimator: looks(e, pictures, 2))  # type: ignore[misc]
         else:

@@ -22,10 +22,10 @@ import numpy as np
 
 from posecore.errors import SourceError
 
-__all__ = ["Record", "load_plain", "load_plain_file", "read_objects"]
+__all__ = ["Record", "brief", "load_plain", "load_plain_file", "read_objects"]
 
 
-def _brief(error: BaseException) -> str:
+def brief(error: BaseException) -> str:
     """The first line of what an error says, without the colon that a list would follow."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
 
@@ -334,7 +334,7 @@ def load_plain(stream: IO[bytes], source: str, records: bool | Collection[str] =
     except _Refused as error:
         raise SourceError(f"{source}: refused: {error} has no place in plain arrays; nothing was run") from None
     except (ValueError, TypeError, IndexError, KeyError, EOFError, AttributeError, RecursionError) as error:
-        raise SourceError(f"{source}: not a readable pickle of arrays, cut off perhaps ({_brief(error)})") from error
+        raise SourceError(f"{source}: not a readable pickle of arrays, cut off perhaps ({brief(error)})") from error
 
 
 def load_plain_file(path: str | Path, records: bool | Collection[str] = False) -> Any:
@@ -360,7 +360,7 @@ def read_objects(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file; expected an .npz") from None
     except (OSError, zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, ValueError) as error:
-        raise SourceError(f"{path}: not a readable .npz file ({_brief(error)})") from error
+        raise SourceError(f"{path}: not a readable .npz file ({brief(error)})") from error
 
 
 def _member(data: bytes, source: str) -> Any:

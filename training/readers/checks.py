@@ -13,16 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.errors import SourceError
+from posecore.plain_pickle import brief
 
 __all__ = ["brief", "file_at", "load_json", "load_mat", "open_h5", "pick", "shaped", "table_of"]
 
 # What scipy raises for truncated and damaged .mat files depends on where the damage lies.
 _DAMAGE = (OSError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError, MemoryError, zlib.error)
-
-
-def brief(error: BaseException) -> str:
-    """The first line of what an error says, without the colon that a list would follow."""
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
 
 
 def file_at(path: str | Path, expected: str) -> Path:
