@@ -35,6 +35,8 @@ __all__ = [
 Array = NDArray[np.float32]
 
 _PLAIN = Augmentation(mode="none")
+#: LSP's joints in BODY_21, in LSP's order.
+_OF_LSP = BODY_21.indices(joint if joint != "neck" else "thorax" for joint in LSP_14.joints)
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,7 @@ def torso_lengths(pictures: PictureSet, rows: NDArray[np.int64]) -> NDArray[np.f
     for row in rows:
         lsp = pictures.lsp[row]
         if not lsp[:, 2].any():
-            own = BODY_21.indices(j if j != "neck" else "thorax" for j in LSP_14.joints)
-            lsp = np.concatenate([pictures.keypoints[row][own], pictures.weight[row][own, None] > 0], 1)
+            lsp = np.concatenate([pictures.keypoints[row][_OF_LSP], pictures.weight[row][_OF_LSP, None] > 0], 1)
         found.append(torso_length(lsp[:, :2], lsp[:, 2]))
     return np.array(found, np.float32)
 
@@ -149,7 +150,7 @@ def ordinal_figures(looks: Looks, threshold: float = 0.1) -> dict[str, float]:
 
     - ``oda``: Ordinal Depth Accuracy, against relations that follow from the labels' depth;
     - ``level_share``: what a net would have that calls every pair level;
-    - ``ajd_px``: Average Joint Distance, px of a crop of 256 px.
+    - ``ajd_JOINT_px``: Average Joint Distance of each of LSP's 14 joints, px of a crop of 256 px; ``ajd_px`` their mean.
 
     Args:
         threshold: labels nearer together than this are level, half crops (a crop is about 2.2 m wide).
@@ -157,11 +158,12 @@ def ordinal_figures(looks: Looks, threshold: float = 0.1) -> dict[str, float]:
     known = looks.known & looks.depth_known
     relations, pairs = derive_ordinal(looks.true_depth, threshold, known)
     scale = 256 / looks.size
-    distance = average_joint_distance(looks.keypoints * scale, looks.true_keypoints * scale, looks.known)
+    distance = average_joint_distance(looks.keypoints * scale, looks.true_keypoints * scale, looks.known)[_OF_LSP]
     return {
         "oda": ordinal_depth_accuracy(looks.depth, relations, pairs),
         "level_share": float((relations[pairs] == 0).mean()) if pairs.any() else float("nan"),
         "ajd_px": float(np.nanmean(distance)),
+        **{f"ajd_{joint}_px": float(px) for joint, px in zip(LSP_14.joints, distance, strict=True) if px == px},
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from posecore.errors import PosecoreError
+from posecore.losses import DABRAL_2018, ZHOU_2017, DepthWeights
 
 __all__ = ["SCHEDULES", "STAGES", "Schedule", "Stage", "single"]
 
@@ -129,14 +130,17 @@ def _paper(*stages: Stage) -> Schedule:
     return Schedule(stages, batch=6, optimiser="rmsprop", per_cell=True, depth_loss="l2")
 
 
-def _constant(name: str, rate: float, iterations: int, **terms: object) -> Stage:
-    return Stage(name, rate=rate, rate_end=rate, iterations=iterations, share=iterations / 1000, **terms)  # type: ignore[arg-type]
+def _constant(name: str, rate: float, iterations: int, weights: DepthWeights | None = None, **how: object) -> Stage:
+    if weights is not None:
+        how |= {"depth": weights.regression, "angle": weights.angle, "geometric": weights.geometric}
+        how |= {"symmetry": weights.symmetry}
+    return Stage(name, rate=rate, rate_end=rate, iterations=iterations, share=iterations / 1000, **how)  # type: ignore[arg-type]
 
 
 # The seeds give 240k + 160k iterations for the four stages and the rates, not how the 240k are divided: the 2D net
 # gets half of them here, depth and the first structure losses a quarter each.
 _HOURGLASS = _constant("hourglass", 2.5e-4, 120_000, two_d=_HALF, parts=("hourglass",))
-_DEPTH = _constant("depth", 2.5e-4, 60_000, two_d=0.0, parts=("depth",), depth=0.1)
+_DEPTH = _constant("depth", 2.5e-4, 60_000, DABRAL_2018["depth"], two_d=0.0, parts=("depth",))
 
 
 def _cpu(**weak: float) -> tuple[Stage, ...]:
@@ -159,14 +163,14 @@ SCHEDULES: dict[str, Schedule] = {
     "zhou": _paper(
         _HOURGLASS,
         _DEPTH,
-        _constant("geometric", 2.5e-4, 60_000, two_d=_HALF, depth=0.1, geometric=0.01),
-        _constant("fine", 2.5e-5, 160_000, two_d=_HALF, depth=0.1, geometric=0.01),
+        _constant("geometric", 2.5e-4, 60_000, ZHOU_2017["geometric"], two_d=_HALF),
+        _constant("fine", 2.5e-5, 160_000, ZHOU_2017["geometric"], two_d=_HALF),
     ),
     "dabral": _paper(
         _HOURGLASS,
         _DEPTH,
-        _constant("structure", 2.5e-4, 60_000, two_d=_HALF, depth=0.1, geometric=0.03, angle=0.03),
-        _constant("full", 2.5e-5, 160_000, two_d=_HALF, depth=0.1, geometric=0.03, angle=0.03, symmetry=0.05),
+        _constant("structure", 2.5e-4, 60_000, DABRAL_2018["structure"], two_d=_HALF),
+        _constant("full", 2.5e-5, 160_000, DABRAL_2018["full"], two_d=_HALF),
     ),
     "cpu": Schedule(_cpu(**_GEOMETRIC, **_ANGLE, **_SYMMETRY)),
     "base": Schedule(_cpu()),

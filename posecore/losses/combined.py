@@ -21,8 +21,8 @@ class DepthWeights:
     Attributes:
         regression: λ_reg of the depth error, on pictures with 3D labels.
         angle, geometric, symmetry: λ_a, λ_g (Zhou's λ_geo), λ_s of the structure losses.
-        everywhere: whether the structure losses also act on pictures with 3D labels (Dabral et al.'s fine-tuning of
-            the full SAP-Net) or only where there are none (Zhou et al., eq. 4).
+        everywhere: whether the structure losses also act on pictures with 3D labels, or, as in the papers, only where
+            there are none (Zhou et al., eq. 4).
     """
 
     regression: float = 0.1

@@ -29,6 +29,9 @@ class SapNetConfig:
 
 SAPNET_PRESETS: dict[str, SapNetConfig] = {
     "zhou": SapNetConfig(HOURGLASS_PRESETS["zhou"]),
+    "newell": SapNetConfig(HOURGLASS_PRESETS["newell"]),
+    "seed001_2": SapNetConfig(HOURGLASS_PRESETS["seed001_2"]),
+    "seed001_4": SapNetConfig(HOURGLASS_PRESETS["seed001_4"]),
     "cpu": SapNetConfig(HOURGLASS_PRESETS["cpu"], depth_residuals=1, depth_poolings=3),
     "cpu_192": SapNetConfig(HOURGLASS_PRESETS["cpu_192"], depth_residuals=1, depth_poolings=4),
     "tiny": SapNetConfig(HOURGLASS_PRESETS["tiny"], depth_residuals=1, depth_poolings=2),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from posecore.errors import PosecoreError
+from posecore.skeletons import BODY_21
 from training.augmentation import Batch
 from training.checkpoints import load_checkpoint, load_weights
 from training.picture_evaluation import Looks, ordinal_figures
@@ -73,15 +74,18 @@ def test_ordinal_figures_by_hand() -> None:
     truth[0, :3] = 0, 1, 2
     found[0, :3] = 0, 1, 1.2  # the last two are called level
     known = np.zeros((1, 21), bool)
-    known[0, :3] = True
+    known[0, BODY_21.indices(["pelvis", "r_hip", "r_knee"])] = True
     points = np.zeros((1, 21, 2), np.float32)
     moved = points.copy()
-    moved[0, 0] = 3, 4
+    moved[0, BODY_21.index("r_hip")] = 3, 4
+    moved[0, BODY_21.index("pelvis")] = 50, 0  # no joint of LSP's
     looks = Looks(moved, found, points, truth, known, known, np.ones(1, np.float32), size=128)
     figures = ordinal_figures(looks)
     assert figures["oda"] == pytest.approx(2 / 3)
     assert figures["level_share"] == 0
-    assert figures["ajd_px"] == pytest.approx(10 / 3)  # 5 px of 128 are 10 of 256, over three known joints
+    assert figures["ajd_px"] == pytest.approx(10 / 2)  # 5 px of 128 are 10 of 256, over the known joints of LSP
+    distances = {name: value for name, value in figures.items() if name.startswith("ajd_r_")}
+    assert distances == pytest.approx({"ajd_r_hip_px": 10.0, "ajd_r_knee_px": 0.0})  # what nobody labelled has none
 
 
 def test_options_that_make_no_net_are_one_line(picture_shards: Path, tmp_path: Path) -> None:

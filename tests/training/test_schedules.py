@@ -10,11 +10,13 @@ import torch
 from torch import nn
 
 from posecore.errors import PosecoreError, SourceError
+from posecore.losses import DepthWeights, depth_supervision
 from posecore.nets.sapnet import SAPNET_PRESETS, SapNet
 from training.augmentation import Augmentation, Batch
 from training.checkpoints import load_checkpoint, load_facts, load_weights, save_checkpoint, save_weights
 from training.picture_mix import PictureMix
 from training.pictures import PictureSet, load_pictures
+from training.recipes import sapnet as sapnet_recipe
 from training.recipes.sapnet import SapNetRecipe, losses, run
 from training.schedules import SCHEDULES, Schedule, Stage, single
 
@@ -116,7 +118,13 @@ def test_3d_pictures_are_regressed_and_2d_ones_weakly_supervised() -> None:
     stage = Stage(depth=2.0, geometric=0.3, symmetry=0.5, two_d=0.5)
     schedule = Schedule((stage,), per_cell=True, depth_loss="l2")
     terms = losses(net, batch, solid, stage, size, schedule)
-    assert float(terms["depth"].detach()) == pytest.approx(2 * float((net.z[solid] ** 2).detach().mean()))
+    # Each term is a mean over the whole batch, half of which it is about: eq. 4, as depth_supervision sums it.
+    assert float(terms["depth"].detach()) == pytest.approx(float((net.z[solid] ** 2).detach().mean()))
+    seen = ((keypoints >= 0) & (keypoints < size)).all(-1).float()
+    mask = seen * solid[:, None]
+    weights = DepthWeights(2.0, geometric=0.3, symmetry=0.5)
+    whole = depth_supervision(net.z, batch.depth, mask, keypoints * 2 / size - 1, seen, weights)
+    assert float(sum(terms[n] for n in ("depth", "structure")).detach()) == pytest.approx(float(whole.detach()))
     terms["depth"].backward(retain_graph=True)
     assert net.z.grad[~solid].abs().max() == 0 < net.z.grad[solid].abs().min()
     net.z.grad = None
@@ -196,6 +204,24 @@ def test_killed_between_check_points_is_as_uninterrupted(picture_shards: Path, w
     assert all(torch.allclose(expected[name], found[name], atol=1e-6) for name in expected)
 
 
+def test_the_papers_schedule_on_half_2d_half_3d_batches(
+    picture_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RMSprop, the paper's λ, mixed batches from the third stage on; interrupted there and resumed."""
+    mix = PictureMix([set_of(picture_shards, "lspet", free=False), set_of(picture_shards, "synthetic")])
+    monkeypatch.setattr(sapnet_recipe, "load_mix", lambda *_: mix)
+    options = recipe(picture_shards, tmp_path / "whole", schedule="dabral", steps=8, validate_steps=1)
+    run(options)
+    for stop in (5, None):
+        run(replace(options, out=tmp_path / "parts", stop_at=stop))
+    expected, found = weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts")
+    assert all(torch.allclose(expected[name], found[name], atol=1e-6) for name in expected)
+    logged = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    terms = {line["stage_name"]: {name for name in line if name.startswith("loss_")} for line in logged}
+    assert terms["hourglass"] == {"loss_heatmap"} and terms["depth"] >= {"loss_depth"}
+    assert terms["structure"] == terms["full"] == {"loss_heatmap", "loss_depth", "loss_structure"}
+
+
 def test_a_schedule_goes_on_from_the_weights_of_a_stage(picture_shards: Path, whole: Path, tmp_path: Path) -> None:
     init = whole / "2-depth.safetensors"
     run(recipe(picture_shards, tmp_path, schedule="solid", first="structure", init=init, steps=2, stop_at=0))
@@ -207,6 +233,8 @@ def test_a_schedule_goes_on_from_the_weights_of_a_stage(picture_shards: Path, wh
     same = {name: torch.equal(expected[name], found[name].float()) for name in expected}
     assert all(equal for name, equal in same.items() if name.startswith("hourglass."))
     assert not all(equal for name, equal in same.items() if name.startswith("depth."))
+    with pytest.raises(PosecoreError, match="--preset huge: unknown; choose one of zhou, newell, seed001_2, seed001_4"):
+        run(recipe(picture_shards, tmp_path / "other", preset="huge"))
     with pytest.raises(PosecoreError, match=r"--schedule nought: unknown; choose one of zhou"):
         run(recipe(picture_shards, tmp_path / "other", schedule="nought"))
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from posecore.errors import PosecoreError
 from posecore.losses import depth_l1, depth_mse, gaussian_heatmaps, heatmap_mse, weak_supervision
-from posecore.nets.sapnet import SAPNET_PRESETS, SapNet
+from posecore.nets.sapnet import SAPNET_PRESETS, SapNet, SapNetConfig
 from training.augmentation import Batch
 from training.picture_evaluation import evaluator, pck_figures, solid_figures
 from training.picture_loop import PictureOptions, train
@@ -59,7 +59,8 @@ def losses(
     """The weighted terms of one step, by name.
 
     In a stage that tells 3D pictures from 2D ones (``stage.two_d``), the 3D ones have the depth regression and the
-    2D ones the weak supervision (Zhou et al. 2017, eq. 4); otherwise every picture has what its labels allow.
+    2D ones the weak supervision, each a mean over the whole batch (Zhou et al. 2017, eq. 4; as
+    :func:`posecore.losses.depth_supervision`); otherwise every picture has what its labels allow.
     """
     heatmaps, depth = net(batch.image, depth=stage.reads_depth)
     terms = {}
@@ -74,14 +75,16 @@ def losses(
         regression = depth_mse if schedule.depth_loss == "l2" else depth_l1
         mask = batch.depth_weight * seen
         mask = mask * solid[:, None] if mixed else mask
-        terms["depth"] = stage.depth * regression(depth, batch.depth, mask)
+        share = solid.float().mean() if mixed else 1.0
+        terms["depth"] = stage.depth * share * regression(depth, batch.depth, mask)
     if stage.weak:
         # Ground-truth x and y with the predicted z: gradients reach the depth alone.
         xy = batch.keypoints * 2 / size - 1
         rows = ~solid if mixed else torch.ones_like(solid)
         if rows.any():
             weights = (stage.angle, stage.geometric, stage.symmetry)
-            terms["structure"] = weak_supervision(xy[rows], depth[rows], seen[rows], *weights)
+            found = weak_supervision(xy[rows], depth[rows], seen[rows], *weights)
+            terms["structure"] = rows.float().mean() * found
     return terms
 
 
@@ -98,8 +101,19 @@ def schedule_of(recipe: SapNetRecipe) -> Schedule:
     return SCHEDULES[recipe.schedule].scaled(recipe.rate).starting_at(recipe.first)
 
 
+def _size_of(recipe: SapNetRecipe) -> SapNetConfig:
+    if recipe.preset not in SAPNET_PRESETS:
+        raise PosecoreError(f"--preset {recipe.preset}: unknown; choose one of {', '.join(SAPNET_PRESETS)}")
+    return SAPNET_PRESETS[recipe.preset]
+
+
 def run(recipe: SapNetRecipe) -> dict[str, float]:
-    """Train; returns the last validation figures."""
+    """Train; returns the last validation figures.
+
+    Raises:
+        PosecoreError: no such preset, schedule or stage.
+    """
+    _size_of(recipe)
     flat = any(not stage.reads_depth for stage in schedule_of(recipe).stages)
     fabric = make_fabric(recipe.accelerator, recipe.devices, recipe.nodes, recipe.strategy, recipe.precision, flat)
     return launch(fabric, _run, recipe=recipe)
@@ -107,7 +121,7 @@ def run(recipe: SapNetRecipe) -> dict[str, float]:
 
 def _run(fabric: lf.Fabric, recipe: SapNetRecipe) -> dict[str, float]:
     torch.manual_seed(recipe.seed)
-    schedule, config = schedule_of(recipe), SAPNET_PRESETS[recipe.preset]
+    schedule, config = schedule_of(recipe), _size_of(recipe)
     size = recipe.size or config.hourglass.input_size
     cache = recipe.cache or recipe.out.parent / "cache"
     with fabric.rank_zero_first(local=True):  # decoded once, then read by all
