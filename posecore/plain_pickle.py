@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import pickletools
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Collection
@@ -317,6 +318,13 @@ def _finished(value: Any, done: dict[int, Any]) -> Any:
     return value
 
 
+#: What a damaged pickle may raise here.
+_DAMAGE = (
+    *(ValueError, TypeError, LookupError, EOFError, AttributeError, RecursionError, OverflowError, MemoryError),
+    struct.error,
+)
+
+
 def load_plain(stream: IO[bytes], source: str, records: bool | Collection[str] = False) -> Any:
     """What a pickle holds, if that is only numbers, strings, lists, tuples, dicts and numpy arrays.
 
@@ -333,17 +341,24 @@ def load_plain(stream: IO[bytes], source: str, records: bool | Collection[str] =
         return _plain(_Reader(records).run(stream))
     except _Refused as error:
         raise SourceError(f"{source}: refused: {error} has no place in plain arrays; nothing was run") from None
-    except (ValueError, TypeError, IndexError, KeyError, EOFError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         raise SourceError(f"{source}: not a readable pickle of arrays, cut off perhaps ({brief(error)})") from error
 
 
 def load_plain_file(path: str | Path, records: bool | Collection[str] = False) -> Any:
-    """:func:`load_plain` of a file."""
+    """:func:`load_plain` of a file.
+
+    Raises:
+        SourceError: as there, or the file is missing or cannot be read.
+    """
     try:
         with open(path, "rb") as stream:
             return load_plain(stream, str(path), records)
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file; expected a pickle of arrays") from None
+    except OSError as error:
+        reason = "a folder" if Path(path).is_dir() else f"cannot be read ({error.strerror or brief(error)})"
+        raise SourceError(f"{path}: {reason}; expected a pickle of arrays") from None
 
 
 def read_objects(path: str | Path) -> dict[str, Any]:

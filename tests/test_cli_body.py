@@ -13,6 +13,7 @@ from posecore.cli import run
 from posecore.motion import Motion
 from posecore.skeletons import BODY_21, SMPL_24, convert
 from posecore.takes import Camera, Take
+from tests.body import bodies
 from tests.body.test_fitting import walking
 
 
@@ -51,6 +52,29 @@ def test_solve_writes_body_and_mesh(take, tmp_path, capsys) -> None:
     np.testing.assert_allclose(body.offsets[knee], rest[knee] - rest[hip], atol=1e-5)
     assert outputs[2].read_bytes()[:4] == b"glTF"
     assert "body" not in outputs[1].read_text()  # the skeleton stays what was solved
+
+
+def test_a_height_that_no_body_has_is_a_warning(take, tmp_path, capsys) -> None:
+    arguments = ["solve", str(take), "--mesh", str(tmp_path / "h.glb"), "--height"]
+    assert run([*arguments, "1.0"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "warning: the fitted body is 1.3" in said and "not 1.00 m" in said and "'open' body" in said
+    assert run([*arguments, "1.75"]) == 0
+    assert "m tall" not in capsys.readouterr().err
+
+
+def test_betas_that_mean_nothing_to_smpl_are_told(take, tmp_path, capsys) -> None:
+    """Where a file holds them, and they are not those of a body of SMPL's family."""
+    np.savez(tmp_path / "smpl.npz", **bodies.body_arrays())
+    cases = (
+        (["-o", "a.npz", "--body", "open"], True),
+        (["-o", "b.npz", "--body", str(tmp_path / "smpl.npz")], False),
+        (["-o", "c.bvh", "--mesh", str(tmp_path / "c.glb")], False),
+    )
+    for (flag, name, *rest), told in cases:
+        assert run(["solve", str(take), flag, str(tmp_path / name), *rest]) == 0
+        said = " ".join(capsys.readouterr().err.split())
+        assert ("betas are those of the open body and mean nothing to SMPL" in said) == told
 
 
 def test_npz_without_a_body_is_as_ever(take, tmp_path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import zipfile
 
 import numpy as np
 import pytest
@@ -82,5 +83,35 @@ def test_bad_npz_is_a_source_error(tmp_path) -> None:
 
 def test_pickled_content_is_refused(tmp_path) -> None:
     np.savez(tmp_path / "pickled.npz", a=np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(SourceError, match="allow_pickle"):
+    with pytest.raises(SourceError, match="a holds Python objects, which posecore does not read"):
         read_npz(tmp_path / "pickled.npz")
+
+
+def test_only_what_is_asked_for_is_decoded(tmp_path) -> None:
+    """Files of others hold Python objects beside the arrays."""
+    np.savez(tmp_path / "a.npz", a=np.arange(3), b=np.zeros(2), part2num=np.array({"a": 1}, dtype=object))
+    read = read_npz(tmp_path / "a.npz", only=("a", "missing"))
+    assert list(read) == ["a"] and read["a"].tolist() == [0, 1, 2]
+
+
+def test_nobody_is_advised_to_unpickle(tmp_path, monkeypatch) -> None:
+    """Each is one line that says what the file is."""
+    monkeypatch.chdir(tmp_path)
+    contents = {
+        "text.npz": b"this is not an archive",
+        "empty.npz": b"",
+        "pickle.npz": b"\x80\x04N.",
+        "zip.npz": b"PK and no more",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(SourceError) as error:
+            read_npz(tmp_path / name)
+        assert str(error.value) == f"{tmp_path / name}: not an .npz archive"
+    for name in (".", ""):
+        with pytest.raises(SourceError, match=r"^\.: a folder, not an \.npz file"):
+            read_npz(name)  # type: ignore[arg-type]
+    with zipfile.ZipFile(tmp_path / "word.npz", "w") as archive:
+        archive.writestr("content.xml", "<text/>")
+    with pytest.raises(SourceError, match=r"content\.xml is no array; not an \.npz archive"):
+        read_npz(tmp_path / "word.npz")

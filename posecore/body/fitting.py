@@ -34,6 +34,7 @@ Array = NDArray[np.floating]
 #: Joints that every skeleton places alike: what a fit is judged by.
 LIMBS = tuple(f"{s}_{n}" for s in "lr" for n in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"))
 _SOLE = 0.03  # metres: what lies lower in the rest pose is sole
+_HEIGHT_SLACK = 0.03  # metres: a body that misses the height it was told by more is another's
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class BodyFit:
         body: the model.
         motion: the movement *of that body*: ``betas`` its shape, ``offsets`` its own rest skeleton, ``rotations``
             from its own rest pose, ``translation`` its pelvis; ``joints()`` are the body's joints.
-        facts: how well it fits, JSON values: ``joint_error`` (m, 12 limb joints), ``joint_error_all`` (m, all 24),
-            ``sole_depth`` (m, the deepest sole under the floor; 0 for none), ``sole_depth_95``,
+        facts: how well it fits, JSON values: ``height`` (m, the body's at rest, soles to crown), ``joint_error`` (m,
+            12 limb joints), ``joint_error_all`` (m, all 24), ``sole_depth`` (m, the deepest sole under the floor; 0 for none), ``sole_depth_95``,
             and with a Take ``pixel_error`` and ``pixel_error_solved`` (px, the same of the motion that was fitted).
     """
 
@@ -61,7 +62,7 @@ class BodyFit:
     @property
     def betas(self) -> NDArray[np.float32]:
         """(B,) the shape, as long as the body's."""
-        return shape_for(self.body, self.motion.betas)
+        return self.body.stored_betas(self.motion.betas)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write by suffix: ``.npz`` (AMASS keys) or ``.glb``/``.gltf`` (a skinned mesh that moves).
@@ -83,14 +84,6 @@ class BodyFit:
             raise OutputError(f"{path}: a fitted body goes into .npz, .glb or .gltf, not {path.suffix or 'no suffix'}")
 
 
-def shape_for(body: BodyModel, betas: Array) -> NDArray[np.float32]:
-    """(B,) ``betas`` cut or filled with zeros to as many as ``body`` has."""
-    count = body.shapedirs.shape[2]
-    out = np.zeros(count, np.float32)
-    out[: min(count, len(betas))] = betas[:count]
-    return out
-
-
 def fit_body(
     motion: Motion,
     body: BodyModel | None = None,
@@ -106,16 +99,17 @@ def fit_body(
         motion: the solved movement; it is not changed.
         body: the model; None is the open body.
         take: what ``motion`` was solved from: its keypoints then pull on the joints as well.
-        betas: a shape that is known; None measures it from the motion's bones.
+        betas: (B,) a shape that is known, as many as ``body`` has; None measures it from the motion's bones.
         refine: move the joints onto the person's; False only turns the limbs the same way.
         floor: keep the soles out of the floor at y = 0; None does so unless the motion says that it was solved
             without ground.
 
     Returns:
-        The body's own movement with as many frames, at the same times.
+        The body's own movement with as many frames, at the same times. Its motion's notes warn if the height that
+        the motion was solved for is none that the body can have.
 
     Raises:
-        PosecoreError: the motion has no frames, or the take has another number of them.
+        PosecoreError: the motion has no frames, the take has another number of them, or ``betas`` is not (B,).
     """
     if len(motion) == 0:
         raise PosecoreError("the motion has no frames; there is nothing to fit a body to")
@@ -125,7 +119,12 @@ def fit_body(
         )
     body = load_body() if body is None else body
     settings = motion.notes.get("settings", {})
-    shape = _shape(motion, body, betas, settings.get("height"))
+    wanted_height = settings.get("height") if betas is None else None
+    if betas is None:
+        shape = fit_shape(body, rest_joints(motion.offsets), wanted_height).astype(np.float32)
+    else:
+        shape = body.checked_betas(betas)
+    height = float(np.ptp(body.shaped(shape)[:, 1]))
     rest = body.rest_joints(shape).astype(np.float64)
     offsets = np.stack([rest[j] - rest[p] if p >= 0 else np.zeros(3) for j, p in enumerate(SMPL_24.parents)])
 
@@ -145,15 +144,21 @@ def fit_body(
         translation=path.astype(np.float32),
         offsets=offsets.astype(np.float32),
         betas=_ten(shape),
-        notes=motion.notes | {"body": body.name},
+        notes=_notes(motion, body, height, wanted_height),
     )
-    return BodyFit(body, fitted, _facts(fitted, wanted, soles.lowest(globals_, chain(globals_, offsets, path)), take))
+    lowest = soles.lowest(globals_, chain(globals_, offsets, path))
+    return BodyFit(body, fitted, {"height": round(height, 5)} | _facts(fitted, wanted, lowest, take))
 
 
-def _shape(motion: Motion, body: BodyModel, betas: Array | None, height: float | None) -> NDArray[np.float32]:
-    if betas is not None:
-        return shape_for(body, np.asarray(betas, np.float32).reshape(-1))
-    return fit_shape(body, rest_joints(motion.offsets), height).astype(np.float32)
+def _notes(motion: Motion, body: BodyModel, height: float, wanted: float | None) -> dict[str, Any]:
+    notes = motion.notes | {"body": body.name}
+    if wanted is not None and abs(height - wanted) > _HEIGHT_SLACK:
+        warning = (
+            f"the fitted body is {height:.2f} m tall, not {wanted:.2f} m: the shapes of the {body.name!r} body do not "
+            "reach that height; scale the mesh, or fit a body made for such people"
+        )
+        notes["warnings"] = [*notes.get("warnings", []), warning]
+    return notes
 
 
 def _ten(shape: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ Frame: the world's (Y up, the body at rest faces +Z, its left is +X), metres. Th
 
 from __future__ import annotations
 
+import operator
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,8 +72,26 @@ class BodyModel:
             PosecoreError: ``betas`` is not (B,) or not finite.
         """
         if betas is None:
-            return self.v_template
-        return self.v_template + self.shapedirs @ self._checked_betas(betas)
+            return self.v_template.copy()
+        return self.v_template + self.shapedirs @ self.checked_betas(betas)
+
+    def checked_betas(self, betas: NDArray[np.floating]) -> Array:
+        """``betas`` as (B,) float32.
+
+        Raises:
+            PosecoreError: as :meth:`shaped`.
+        """
+        known = self.shapedirs.shape[2]
+        try:
+            return _checked("betas", betas, (known,))
+        except PosecoreError as error:
+            raise PosecoreError(f"{error} (the body {self.name!r} has {known} shape components)") from None
+
+    def stored_betas(self, betas: NDArray[np.floating]) -> Array:
+        """(B,) of betas as a file or a Motion stores them, at least ten: cut or filled with zeros to this body's."""
+        own = np.zeros(self.shapedirs.shape[2], np.float32)
+        own[: len(betas)] = betas[: len(own)]
+        return own
 
     def rest_joints(self, betas: NDArray[np.floating] | None = None) -> Array:
         """(24, 3) joints at rest, metres. Raises as :meth:`shaped`."""
@@ -137,17 +156,16 @@ class BodyModel:
         rest = np.asarray(self.joint_regressor @ vertices)
         return local, *joint_transforms(local, rest, self.parents, translation)
 
-    def _checked_betas(self, betas: NDArray[np.floating]) -> Array:
-        known = self.shapedirs.shape[2]
-        try:
-            return _checked("betas", betas, (known,))
-        except PosecoreError as error:
-            raise PosecoreError(f"{error} (the body {self.name!r} has {known} shape components)") from None
-
 
 def _checked(name: str, value: Any, shape: tuple[int | None, ...]) -> Array:
     """``value`` as float32, if it has ``shape`` (None: any size) and is finite."""
-    array = np.asarray(value, np.float32)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        raise PosecoreError(f"{name}: expected an array of numbers") from None
+    if array.dtype.kind not in "biuf":
+        raise PosecoreError(f"{name}: expected an array of numbers, got {array.dtype}")
+    array = array.astype(np.float32, copy=False)
     fits = array.ndim == len(shape) and all(b in (None, a) for a, b in zip(array.shape, shape, strict=True))
     if not fits:
         wanted = "(" + ", ".join("T" if size is None else str(size) for size in shape) + ("," * (len(shape) == 1)) + ")"
@@ -163,14 +181,32 @@ def load_body(path: str | os.PathLike[str] | None = None, betas: int = 10) -> Bo
     Args:
         path: an npz of SMPL, SMPL-H or SMPL-X, by their own keys; None is the open body, which comes with the
             library. Licensed pickles are converted first (``python -m smpl_assets.convert IN.pkl OUT.npz``).
-        betas: shape components to keep, at most (SMPL-X files hold 300).
+        betas: shape components to keep, at most (SMPL-X files hold 300), and at least one.
+
+    Returns:
+        The body. Its arrays cannot be written to: every caller gets the same open body.
 
     Raises:
-        SourceError: missing or unreadable file, missing keys, or arrays of other sizes.
+        SourceError: missing or unreadable file, missing keys, or arrays of other sizes or impossible values.
+        PosecoreError: ``betas`` is not a whole number from 1 up.
     """
-    return _open_body(betas) if path is None else BodyModel(**read_body(Path(path), betas))
+    try:
+        count = operator.index(betas)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise PosecoreError(f"betas: expected how many shape components to keep, 1 or more, got {betas!r}")
+    return _open_body(count) if path is None else _read(Path(path), count)
 
 
 @lru_cache(maxsize=4)
 def _open_body(betas: int) -> BodyModel:
-    return BodyModel(**read_body(OPEN_BODY, betas))
+    return _read(OPEN_BODY, betas)
+
+
+def _read(path: Path, betas: int) -> BodyModel:
+    fields = read_body(path, betas)
+    for value in (*fields.values(), fields["joint_regressor"].data):
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+    return BodyModel(**fields)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["BodyOptions", "body_facts"]
 
 _OPEN = "open"
+#: Bodies whose betas are what other tools take those in AMASS's files for.
+_SMPLS = ("smpl", "smplh", "smplx")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,15 @@ class BodyOptions(Common):
             f"{model.name} body: limbs {100 * facts['joint_error']:.1f} cm from the solved ones, "
             f"soles at most {100 * facts['sole_depth']:.1f} cm in the floor"
         )
+        for text in fit.motion.notes.get("warnings", []):
+            reporter.warning(str(text))
+        # The commands that fit name their outputs so.
+        written = [path for path in getattr(self, "output", ()) if path.suffix.lower() == ".npz"]
+        if written and model.name not in _SMPLS:
+            reporter.say(
+                f"{', '.join(map(str, written))}: betas are those of the {model.name} body and mean nothing to SMPL; "
+                "read them with that body"
+            )
         if self.mesh is not None:
             fit.save(self.mesh)
         return fit

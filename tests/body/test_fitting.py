@@ -249,3 +249,21 @@ def test_bad_input_is_one_line(body, tmp_path) -> None:
         fit_body(empty, body)
     with pytest.raises(OutputError, match=r"\.npz, \.glb or \.gltf"):
         fit_body(walking(2), body).save(tmp_path / "body.fbx")
+    for betas in (np.ones(3), np.ones(5), np.ones(300), np.ones((2, 4)), np.full(4, np.nan)):
+        with pytest.raises(PosecoreError, match=r"betas: .*\(the body 'stick' has 4 shape components\)$"):
+            fit_body(walking(2), body, betas=betas)
+
+
+def test_a_height_out_of_reach_is_told(body) -> None:
+    """The stick's shapes are 5 cm apart: 15 cm to either side, and no child."""
+    tall = float(np.ptp(body.shaped()[:, 1]))
+    for height, off in ((1.0, True), (tall, False), (tall + 0.06, False), (2.4, True)):
+        motion = walking(3)
+        motion = replace(motion, notes={"settings": {"height": height}, "warnings": ["dark"]})
+        fit = fit_body(motion, body)
+        assert fit.facts["height"] == pytest.approx(np.ptp(body.shaped(fit.betas)[:, 1]), abs=1e-4)
+        first, *said = fit.motion.notes["warnings"]
+        assert first == "dark" and len(said) == off
+        if off:
+            assert f"is {fit.facts['height']:.2f} m tall, not {height:.2f} m" in said[0] and "'stick'" in said[0]
+        assert motion.notes["warnings"] == ["dark"]  # it is not changed
