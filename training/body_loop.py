@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from posecore.losses import critic_loss
 from posecore.nets import BodyCritic, BodyRegressor
+from posecore.skeletons import SMPL_24
 from training.augmentation import Augmentation
 from training.bodies.losses import generator_terms
 from training.bodies.pictures import BodyBatch, BodyPictures, make_body_batch
@@ -34,6 +35,8 @@ from training.checkpoints import load_checkpoint, save_checkpoint
 from training.processes import Strategy, shared
 
 __all__ = ["BodyLoop", "BodyRun", "Sources", "matrices_of", "train_bodies"]
+
+_ROOT = SMPL_24.index("pelvis")
 
 
 @dataclass(frozen=True)
@@ -243,6 +246,10 @@ def _real(run: BodyRun, rng: np.random.Generator, count: int) -> tuple[Tensor, T
     assert run.sources.poses is not None
     device = run.fabric.device
     rotations = matrices_of(run.sources.poses.draw(rng, count, run.loop.mirror)).to(device)
+    if run.net.config.camera == "six_dof":
+        # The camera has the turn, regressed bodies stand upright facing +Z: bodies half-way between the two, at which
+        # the penalty is taken, are bodies only if these do so, too.
+        rotations[:, _ROOT] = torch.eye(3, device=device)
     betas = torch.from_numpy(random_betas(rng, count, run.net.config.betas)).to(device)
     with torch.no_grad():
         return rotations, betas, run.body.joints(rotations, betas)

@@ -150,7 +150,7 @@ def ordinal_figures(looks: Looks, threshold: float = 0.1) -> dict[str, float]:
 
     - ``oda``: Ordinal Depth Accuracy, against relations that follow from the labels' depth;
     - ``level_share``: what a net would have that calls every pair level;
-    - ``ajd_JOINT_px``: Average Joint Distance of each of LSP's 14 joints, px of a crop of 256 px; ``ajd_px`` their mean.
+    - ``ajd_JOINT_px``: Average Joint Distance of each of LSP's 14 joints, px of a crop of 256 px; ``ajd_px``: of all.
 
     Args:
         threshold: labels nearer together than this are level, half crops (a crop is about 2.2 m wide).

@@ -17,8 +17,8 @@ __all__ = ["ReprojectionWeights", "keypoint_reprojection_loss", "orthographic_lo
 class ReprojectionWeights:
     """The w of seed 003, eq. 2, which it does not print.
 
-    The defaults are ours, for losses in normalised crop coordinates: a silhouette off by 5 px of 224 (0.045) then pulls
-    about as hard as a keypoint does at any distance (the derivative of 10 · d² against that of |d|).
+    The defaults are ours, for losses in normalised crop coordinates. 10 · d² pulls as hard as |d| does where d is 0.05,
+    6 px of 224: a silhouette further off leads, a nearer one leaves it to the keypoints.
 
     Attributes:
         keypoints: w_kpr; 0 is the seed's "MR only".

@@ -31,7 +31,7 @@ def test_every_setting_names_options_that_exist(name: str, tmp_path: Path) -> No
         elif isinstance(recipe, lift.Config):
             lift.config_of(recipe)
         elif isinstance(recipe, smpl.SmplRecipe):
-            assert smpl.regressor_config(recipe).count == 85
+            assert smpl.regressor_config(recipe).count == 24 * 6 + 10 + 3  # rotations, betas, place
             assert recipe.loop.seed == 3 and recipe.loop.minutes == 5.0 * setting.share
         else:
             temporal.build(recipe)

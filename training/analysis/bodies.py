@@ -88,7 +88,7 @@ def draw(output: Path, study: StudyFile, studies: Path, bodies: Path, people: in
         pictures = load_rendered(bodies, "train", limit)
         if saved["facts"]["sources"] != ["bodies"]:
             raise SourceError(f"{path}: not trained on rendered bodies alone; nothing to compare it with")
-        truth = true_bodies(pictures, model, size)
+        truth = true_bodies(pictures, model, size, float(saved["facts"]["padding"]))
         answers = predicted_bodies(net, truth.image, model)
         with torch.no_grad():
             places = _projected(net, truth.image, model)

@@ -33,7 +33,6 @@ Array = NDArray[np.float32]
 
 #: Side of the papers' crops: KPR is in its pixels, MR in their square.
 CROP = 224
-_PLAIN = Augmentation(mode="none")
 _MASK = 96
 _BATCH = 16
 _ROOT = SMPL_24.index("pelvis")
@@ -89,10 +88,11 @@ def _posed(body: TorchBody, rotations: Tensor, betas: Tensor) -> tuple[Tensor, T
 
 
 @torch.no_grad()
-def true_bodies(pictures: BodyPictures, body: BodyModel, size: int) -> BodyTruth:
-    """The labels of pictures, in unaugmented crops of side ``size``."""
+def true_bodies(pictures: BodyPictures, body: BodyModel, size: int, padding: float = Augmentation.padding) -> BodyTruth:
+    """The labels of pictures, in unaugmented crops of side ``size``, ``padding`` times as wide as the person."""
+    plain = Augmentation(mode="none", padding=padding)
     rows = np.arange(len(pictures))
-    batch = make_body_batch(pictures, rows, size, _MASK, _PLAIN, torch.Generator().manual_seed(0))
+    batch = make_body_batch(pictures, rows, size, _MASK, plain, torch.Generator().manual_seed(0))
     vertices, joints = _posed(TorchBody(body), batch.rotations, batch.betas)
     return BodyTruth(
         batch.keypoints.numpy(),

@@ -81,7 +81,8 @@ def _take(estimator: Estimator, pictures: BodyPictures, row: int, region: Region
         focal, x, y = (float(v) for v in pictures.camera[row])
         camera = Camera(focal, (x, y), (MASK_SIZE, MASK_SIZE))
     else:
-        camera = Camera.assumed((MASK_SIZE, MASK_SIZE))
+        width, height = (round(2 * float(middle)) + 1 for middle in pictures.camera[row, 1:])
+        camera = Camera.assumed((width, height))  # the picture's: it fills the top left of the square
     joints = ray_to_camera(pose.joints[None], pose.keypoints[None], camera)
     half = region.side / 2
     return Take(

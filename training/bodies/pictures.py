@@ -45,7 +45,7 @@ class BodyPictures:
         solid: (N,) True where the body in it is known: the following.
         rotations: (N, 24, 4) local xyzw, the root's to the camera frame.
         betas: (N, B).
-        camera: (N, 3) focal length and principal point x, y, px.
+        camera: (N, 3) focal length and principal point x, y, px; where the first is 0, the picture's middle.
         keys: (N,).
     """
 
@@ -154,7 +154,7 @@ def load_lspet(
         solid=np.zeros(count, bool),
         rotations=np.tile(_UPRIGHT, (count, 1, 1)),
         betas=np.zeros((count, size), np.float32),
-        camera=np.zeros((count, 3), np.float32),
+        camera=np.concatenate([np.zeros((count, 1)), (pictures.sizes[rows] - 1) / 2], 1).astype(np.float32),
         keys=pictures.keys[rows],
     )
 

@@ -16,15 +16,19 @@ import lightning_fabric as lf
 import numpy as np
 import torch
 import tyro
+from safetensors.torch import load_file
+from scipy.spatial.transform import Rotation
 
 from posecore.body import BodyModel, load_body
-from posecore.errors import PosecoreError
+from posecore.errors import PosecoreError, SourceError
 from posecore.nets import BODY_CRITIC_PRESETS, BODY_REGRESSOR_PRESETS, BodyCritic, BodyRegressor, BodyRegressorConfig
+from posecore.nets.encoders import load_imagenet
+from posecore.skeletons import SMPL_24
 from training.augmentation import Augmentation
 from training.bodies.figures import body_figures, predicted_bodies, true_bodies
 from training.bodies.pictures import BodyPictures, joined, load_lspet, load_rendered
 from training.bodies.posed import PosedBody
-from training.bodies.poses import BodyPoses, fit_to_rest, load_body_poses, rest_offsets
+from training.bodies.poses import BodyPoses, fit_to_rest, load_body_poses, mirrored, rest_offsets
 from training.body_loop import BodyLoop, BodyRun, Sources, train_bodies
 from training.checkpoints import load_checkpoint, load_weights
 from training.processes import launch, make_fabric
@@ -47,13 +51,17 @@ class SmplRecipe:
 
     Attributes:
         out: folder of the check-points and the log.
-        data: folder of the shared data sets (lspet/, mocap_cmu/).
+        data: folder of the shared data sets (lspet/, mocap_cmu/). From mocap_cmu/ come the critic's real poses and the
+            mean pose; without a critic it may be missing, and the mean is then a person who stands.
         bodies: folder of pictures from ``python -m training.rendering bodies``; None trains on LSPET alone.
-        masks: LSPET's silhouettes from ``python -m training.bodies.masks``; None leaves LSPET out, but for "kpr".
+        masks: LSPET's silhouettes from ``python -m training.bodies.masks``; None leaves LSPET out, unless ``bodies`` is
+            None, too (then its joints alone).
         cache: folder of decoded pictures and captured poses; default ``out``/../cache.
         body: an npz of SMPL's family in the open body's place.
         preset: size of the network: paper (= seed), seed_iterative, hmr, hmr_6d, resnet18, cpu, tiny.
         rotations, rounds, camera, focal: of it, if not the preset's.
+        encoder_weights: ImageNet weights of the encoder to start from, as torchvision names them (.pth or
+            .safetensors); the seed's encoder had such. None starts from nothing.
         size: side of the crops, px, if not the preset's.
         critic: none, no-rotations, or full (seed 003 §4.1).
         limit: training pictures of each source at most, 0 for all; a few are overfitted.
@@ -72,6 +80,7 @@ class SmplRecipe:
     rounds: int | None = None
     camera: Literal["six_dof", "weak_perspective", "affine"] | None = None
     focal: float | None = None
+    encoder_weights: Path | None = None
     size: int | None = None
     critic: CriticKind = "full"
     limit: int = 0
@@ -85,7 +94,7 @@ def regressor_config(recipe: SmplRecipe) -> BodyRegressorConfig:
     """The network that the options name.
 
     Raises:
-        PosecoreError: no such preset.
+        PosecoreError: no such preset, or a camera that this recipe cannot train.
     """
     name = "seed" if recipe.preset == "paper" else recipe.preset
     if name not in BODY_REGRESSOR_PRESETS:
@@ -93,7 +102,42 @@ def regressor_config(recipe: SmplRecipe) -> BodyRegressorConfig:
             f"--preset {recipe.preset}: unknown; choose one of paper, {', '.join(BODY_REGRESSOR_PRESETS)}"
         )
     given = {key: getattr(recipe, key) for key in ("rotations", "rounds", "camera", "focal")}
-    return replace(BODY_REGRESSOR_PRESETS[name], **{key: value for key, value in given.items() if value is not None})
+    config = replace(BODY_REGRESSOR_PRESETS[name], **{key: value for key, value in given.items() if value is not None})
+    if config.camera == "affine":
+        raise PosecoreError("--camera affine: needs the pelvis' place with every picture; choose six_dof")
+    return config
+
+
+def _encoder_weights(path: Path) -> dict[str, torch.Tensor]:
+    """A state dict from either kind of file.
+
+    Raises:
+        SourceError: missing, or not a file of weights.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except FileNotFoundError:
+        raise SourceError(f"{path}: no such file; expected ImageNet weights of the encoder") from None
+    except Exception as error:
+        raise SourceError(f"{path}: not a file of weights ({type(error).__name__})") from error
+
+
+def _new_net(recipe: SmplRecipe, config: BodyRegressorConfig, poses: BodyPoses | None) -> BodyRegressor:
+    """The network before its first step: the mean of the captured poses, and the encoder's weights where given."""
+    net = BodyRegressor(config)
+    if poses is not None:
+        joints = np.moveaxis(np.concatenate([poses.rotations, mirrored(poses.rotations)]), 1, 0)
+        mean = np.stack([Rotation.from_quat(joint).mean().as_rotvec() for joint in joints])
+        mean[SMPL_24.index("pelvis")] = 0  # which way people face has no mean
+        net.set_mean(torch.from_numpy(mean.astype(np.float32)))
+    if recipe.encoder_weights is not None:
+        try:
+            load_imagenet(net.encoder, _encoder_weights(recipe.encoder_weights))
+        except ValueError as error:
+            raise PosecoreError(f"{recipe.encoder_weights}: {error}") from error
+    return net
 
 
 def load_regressor(path: Path) -> tuple[BodyRegressor, int, dict[str, Any]]:
@@ -148,17 +192,18 @@ def _run(fabric: lf.Fabric, recipe: SmplRecipe) -> dict[str, float]:
     size = recipe.size or _SIZES.get(recipe.preset, _PAPER_SIZE)
     with fabric.rank_zero_first(local=True):  # decoded once, then read by all
         training = pictures_of(recipe, "train", recipe.limit)
-        poses = _poses(recipe, body) if recipe.critic != "none" else None
+        poses = _poses(recipe, body)
     critic = None
     if recipe.critic != "none":
         name = recipe.preset if recipe.preset in ("cpu", "tiny") else "paper"
         critic = BodyCritic(replace(BODY_CRITIC_PRESETS[name], rotations=recipe.critic == "full", betas=config.betas))
-    net = BodyRegressor(config)
+    net = _new_net(recipe, config, poses)
     facts = {
         "recipe": "smpl",
         "preset": "seed" if recipe.preset == "paper" else recipe.preset,
         "network": {key: getattr(config, key) for key in ("rotations", "rounds", "camera", "focal", "betas")},
         "body": body.name,
+        "mean": "captures" if poses is not None else "standing",
         "critic": recipe.critic,
         "reprojection": recipe.loop.reprojection,
         "weights": asdict(recipe.loop.weights),
@@ -177,7 +222,7 @@ def _run(fabric: lf.Fabric, recipe: SmplRecipe) -> dict[str, float]:
             net=net,
             critic=critic,
             body=PosedBody(body),
-            sources=Sources(joined(training), poses),
+            sources=Sources(joined(training), poses if critic is not None else None),
             size=size,
             augmentation=recipe.augmentation,
             evaluate=_evaluator(recipe, body, size, training),
@@ -186,8 +231,14 @@ def _run(fabric: lf.Fabric, recipe: SmplRecipe) -> dict[str, float]:
     )
 
 
-def _poses(recipe: SmplRecipe, body: BodyModel) -> BodyPoses:
-    poses = load_body_poses(recipe.data, recipe.cache or recipe.out.parent / "cache").split("train")
+def _poses(recipe: SmplRecipe, body: BodyModel) -> BodyPoses | None:
+    """Captured poses of the training subjects; None where there are none and no critic asks for them."""
+    try:
+        poses = load_body_poses(recipe.data, recipe.cache or recipe.out.parent / "cache").split("train")
+    except SourceError:
+        if recipe.critic != "none":
+            raise
+        return None
     return fit_to_rest(poses, rest_offsets(body.rest_joints()))
 
 
@@ -196,7 +247,7 @@ def _evaluator(
 ) -> Callable[[BodyRegressor], dict[str, float]]:
     """Figures on held-out pictures of every source (or on the training pictures), ``SOURCE_FIGURE``."""
     chosen = training if recipe.validate_training else pictures_of(recipe, "validation", recipe.validate_limit)
-    truths = {_source(one): true_bodies(one, body, size) for one in chosen}
+    truths = {_source(one): true_bodies(one, body, size, recipe.augmentation.padding) for one in chosen}
 
     def evaluate(net: BodyRegressor) -> dict[str, float]:
         device = next(net.parameters()).device

@@ -11,12 +11,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import save_file
+
 from posecore.body import load_body
-from posecore.errors import PosecoreError
+from posecore.errors import PosecoreError, SourceError
+from posecore.nets import BodyRegressor
+from posecore.skeletons import SMPL_24
 from tests.training.bodies.test_poses import some_poses
 from training.augmentation import Augmentation
 from training.bodies.figures import CROP, Bodies, body_figures, true_bodies
 from training.bodies.pictures import load_rendered
+from training.bodies.poses import BodyPoses
 from training.body_loop import BodyLoop
 from training.recipes import smpl
 from training.recipes.smpl import SmplRecipe, load_regressor
@@ -92,6 +97,35 @@ def test_the_trained_network_comes_back_with_its_options(body_shards: Path, tmp_
     torch.save({"facts": {}}, tmp_path / "other.pt")
     with pytest.raises(PosecoreError, match="not a check-point of"):
         load_regressor(tmp_path / "other.pt")
+
+
+def test_training_starts_from_the_captures_mean_and_given_encoder(tmp_path: Path) -> None:
+    """Two captured poses, one elbow bent by 0.4 and by 0.8 rad; mirrored, both elbows are bent by 0.6 on average."""
+    rotations = np.tile(np.array([0, 0, 0, 1], np.float32), (2, 24, 1))
+    elbow = SMPL_24.index("l_elbow")
+    for pose, angle in enumerate((0.4, 0.8)):
+        rotations[pose, elbow] = rotations[pose, SMPL_24.mirror[elbow]] = (np.sin(angle / 2), 0, 0, np.cos(angle / 2))
+    poses = BodyPoses(rotations, np.array(["a", "a"]), np.arange(2))
+    config = smpl.regressor_config(recipe(tmp_path, tmp_path))
+    encoder = BodyRegressor(config).encoder.state_dict()
+    weights = tmp_path / "encoder.safetensors"
+    save_file({name: torch.full_like(value, 2) for name, value in encoder.items()}, weights)
+    net = smpl._new_net(recipe(tmp_path, tmp_path, encoder_weights=weights), config, poses)
+    assert net.mean[: 23 * 3].reshape(23, 3)[elbow - 1].tolist() == pytest.approx([0.6, 0, 0], abs=1e-3)
+    assert all(bool((value == 2).all()) for value in net.encoder.state_dict().values())
+    other = {"conv1.weight": torch.zeros(1)}
+    save_file(other, weights)
+    with pytest.raises(PosecoreError, match="not of this encoder"):
+        smpl._new_net(recipe(tmp_path, tmp_path, encoder_weights=weights), config, poses)
+    for name, text in (("none.pth", "no such file"), ("text.pth", "not a file of weights")):
+        (tmp_path / "text.pth").write_text("text")
+        with pytest.raises(SourceError, match=text):
+            smpl._new_net(recipe(tmp_path, tmp_path, encoder_weights=tmp_path / name), config, poses)
+
+
+def test_a_camera_that_cannot_be_trained_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(PosecoreError, match="--camera affine: needs the pelvis"):
+        smpl.run(recipe(tmp_path, tmp_path, camera="affine"))
 
 
 def test_true_bodies_are_perfect_and_moved_ones_are_not(body_shards: Path) -> None:
