@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.body.files import fields_of
-from posecore.errors import PosecoreError, SourceError
+from posecore.errors import OutputError, PosecoreError, SourceError
 from posecore.files import write_npz
 from posecore.plain_pickle import Record, load_plain_file
 
@@ -49,8 +49,9 @@ def convert(source: Path, output: Path) -> dict[str, NDArray[Any]]:
 
     Raises:
         SourceError: missing or damaged file, anything in it but arrays, or no body that posecore knows.
-        OutputError: the output cannot be written.
+        OutputError: the output cannot be written, is the source itself, or does not end in ``.npz``.
     """
+    _check_output(source, output)
     content = load_plain_file(source, records=_ADMITTED)
     if not isinstance(content, dict):
         raise SourceError(f"{source}: holds no table of arrays; expected a body of SMPL's family")
@@ -62,6 +63,14 @@ def convert(source: Path, output: Path) -> dict[str, NDArray[Any]]:
     fields_of(arrays, source, betas=10)
     write_npz(output, arrays)
     return arrays
+
+
+def _check_output(source: Path, output: Path) -> None:
+    if output.suffix.lower() != ".npz":
+        raise OutputError(f"{output}: does not end in .npz, as body files do; choose another name")
+    same = source.resolve() == output.resolve()
+    if same or (source.exists() and output.exists() and source.samefile(output)):
+        raise OutputError(f"{output}: would overwrite the input; choose another output path")
 
 
 def _array(value: Any, where: str) -> NDArray[Any] | None:
@@ -86,7 +95,7 @@ def _rebuilt(record: Record, where: str) -> NDArray[Any]:
             chosen = _number(state["a"], where).ravel()[np.asarray(state["idxs"])]
             shape = state.get("preferred_shape")
             return chosen if shape is None else chosen.reshape(shape)
-    except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
+    except (LookupError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise SourceError(f"{where}: a damaged {name} ({type(error).__name__}: {error})") from None
     raise SourceError(f"{where}: refused: {name} is no array; nothing was run")
 
@@ -129,6 +138,9 @@ def main(arguments: list[str] | None = None) -> int:
     except PosecoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a path of an impossible form
+        print(f"error: {error.strerror or error}: {error.filename or options.source}", file=sys.stderr)
+        return SourceError.exit_code
     print(f"{options.output}: {len(arrays['v_template'])} vertices, {len(arrays['J_regressor'])} joints")
     return 0
 

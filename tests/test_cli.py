@@ -6,18 +6,23 @@ import json
 import signal
 import subprocess
 import sys
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import posecore
 from posecore import capturing, solving
+from posecore.capturing.loading import ESTIMATORS
 from posecore.cli import run
+from posecore.commands.capturing import CaptureOptions
 from posecore.commands.common import MOTION_SUFFIXES
 from posecore.commands.solving import SolveOptions
 from posecore.errors import Cancelled, NoPersonError
 from posecore.formats import WRITABLE
 from posecore.motion import Motion
+from posecore.runtime.weights import store
 from posecore.takes import Camera, Take
 
 
@@ -114,6 +119,23 @@ def test_defaults_are_those_of_the_library() -> None:
     for name in ("smoothing", "height", "ground", "in_place"):
         assert getattr(defaults, name) == getattr(settings, name)
     assert set(MOTION_SUFFIXES) == set(WRITABLE)
+
+
+def test_every_estimator_can_be_asked_for() -> None:
+    """The names are written out for the parser, which reads them from the annotation."""
+    choices = get_args(get_type_hints(CaptureOptions)["estimator"])
+    assert set(choices) == {"auto", *ESTIMATORS} and len(choices) == len(set(choices))
+
+
+def test_an_estimator_without_weights_is_one_line(monkeypatch, tmp_path, capsys) -> None:
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (64, 64)).save(picture)
+    monkeypatch.setenv("POSECORE_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(store, "shipped_folder", lambda: tmp_path)
+    assert run(["capture", str(picture), "--estimator", "smpl", "-o", str(tmp_path / "take.npz")]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: no weights named 'smpl'") and said.count("\n") == 1
+    assert not (tmp_path / "take.npz").exists()
 
 
 def test_json_is_one_object_a_line_on_stdout(calls, tmp_path, capsys) -> None:

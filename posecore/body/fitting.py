@@ -46,8 +46,9 @@ class BodyFit:
         motion: the movement *of that body*: ``betas`` its shape, ``offsets`` its own rest skeleton, ``rotations``
             from its own rest pose, ``translation`` its pelvis; ``joints()`` are the body's joints.
         facts: how well it fits, JSON values: ``height`` (m, the body's at rest, soles to crown), ``joint_error`` (m,
-            12 limb joints), ``joint_error_all`` (m, all 24), ``sole_depth`` (m, the deepest sole under the floor; 0 for none), ``sole_depth_95``,
-            and with a Take ``pixel_error`` and ``pixel_error_solved`` (px, the same of the motion that was fitted).
+            12 limb joints), ``joint_error_all`` (m, all 24), ``sole_depth`` (m, the deepest sole under the floor; 0 for
+            none), ``sole_depth_95``, and with a Take ``pixel_error`` and ``pixel_error_solved`` (px, the same of the
+            motion that was fitted).
     """
 
     body: BodyModel

@@ -5,13 +5,15 @@ Camera frame: x right, y down, z away from the camera, metres. Pixels: the centr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["project", "silhouette"]
 
-#: Triangles are filled in groups whose boxes are at most this wide and high, pixels.
-_BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+#: Triangles are filled in groups whose boxes are at most this wide and high, pixels. Larger boxes are cut.
+_BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 #: Values of a group held at once.
 _AT_ONCE = 2_000_000
@@ -75,7 +77,19 @@ def silhouette(
         for start in range(0, len(group), chunk):
             some = group[start : start + chunk]
             _fill(mask, corners[some], doubled[some], low[some], high[some], block)
+    for triangle in np.flatnonzero(seen & (extent > _BLOCKS[-1])):
+        for corner in _tiles(low[triangle], high[triangle]):
+            end = np.minimum(corner + _BLOCKS[-1] - 1, high[triangle])
+            one = slice(triangle, triangle + 1)
+            _fill(mask, corners[one], doubled[one], corner[None], end[None], _BLOCKS[-1])
     return mask
+
+
+def _tiles(low: NDArray[np.int64], high: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """The top-left pixels (x, y) of the largest blocks that cover a box, both ends within."""
+    for y in range(int(low[1]), int(high[1]) + 1, _BLOCKS[-1]):
+        for x in range(int(low[0]), int(high[0]) + 1, _BLOCKS[-1]):
+            yield np.array([x, y])
 
 
 def _fill(mask: NDArray[np.bool_], corners: NDArray, doubled: NDArray, low: NDArray, high: NDArray, block: int) -> None:

@@ -24,7 +24,7 @@ __all__ = ["Capture", "CaptureOptions", "capture_one", "keep_partial"]
 class CaptureOptions(Common):
     """How a person is captured."""
 
-    estimator: Literal["auto", "sapnet", "sapnet-free", "blazepose"] = "auto"
+    estimator: Literal["auto", "sapnet", "sapnet-free", "blazepose", "smpl"] = "auto"
     """The networks to use; auto takes the best one present and says which."""
     provider: Literal["auto", "cpu", "cuda", "directml", "coreml"] = "auto"
     """Where the networks run."""

@@ -7,7 +7,7 @@ AMASS has its Z axis up, so have we there (``up="y"`` to keep ours). An AMASS re
 frames: a variable frame rate is lost to it (save ``motion.resample(rate)`` for such readers).
 
 Beside them stand our own keys, exact to the bit: ``posecore_times``, ``_rotations`` (all 24 joints,
-with ``l_hand`` and ``r_hand``, for which SMPL-H has no place), ``_translation``, ``_offsets``,
+with ``l_hand`` and ``r_hand``, for which SMPL-H has no place), ``_translation``, ``_offsets``, ``_betas``,
 ``_contacts``, ``_confidence``, ``_meta`` (JSON: format, version, notes). Where they are, they are read.
 
 ``trans`` moves the origin of the body, not its pelvis, which in SMPL rests about 24 cm below that
@@ -101,6 +101,7 @@ def save_amass(
             "posecore_rotations": motion.rotations,
             "posecore_translation": motion.translation,
             "posecore_offsets": motion.offsets,
+            "posecore_betas": motion.betas,
             "posecore_contacts": motion.contacts,
             "posecore_confidence": motion.confidence,
             "posecore_meta": np.array(json.dumps(meta)),
@@ -149,7 +150,7 @@ def _own(data: dict[str, NDArray[Any]]) -> Motion:
         rotations=data["posecore_rotations"],
         translation=data["posecore_translation"],
         offsets=data["posecore_offsets"],
-        betas=data["betas"][:10],
+        betas=data["posecore_betas"] if "posecore_betas" in data else data["betas"][:10],  # files of older versions
         contacts=data["posecore_contacts"],
         confidence=data["posecore_confidence"],
         notes=meta["notes"],
@@ -209,13 +210,10 @@ def _foreign(data: dict[str, NDArray[Any]], up: str, rate: float | None, body: B
         stated_rate = rate or 30.0
         if rate is None:
             notes["warnings"] = ["the file does not say its frame rate: took 30"]
-    betas = np.zeros(10, np.float32)
-    shape = np.asarray(data.get("betas", betas), np.float32)
-    shape = shape.reshape(-1, shape.shape[-1])[0] if shape.size else betas
-    betas[: min(10, len(shape))] = shape[:10]
+    betas, own = _betas_of(data, body)
     confidence = np.ones((count, len(SMPL_24)), np.float32)
     confidence[:, kept:] = 0.0
-    rest = None if body is None else body.rest_joints(betas[: body.shapedirs.shape[2]])
+    rest = None if body is None else body.rest_joints(own)
     motion = Motion(
         times=np.arange(count, dtype=np.float64) / stated_rate,
         rotations=continuous(rotations).astype(np.float32),
@@ -228,6 +226,19 @@ def _foreign(data: dict[str, NDArray[Any]], up: str, rate: float | None, body: B
     pelvis = np.array(_REST_PELVIS[joints]) if rest is None else rest[root]
     motion.translation[:] = _path(data, turn, pelvis, motion)
     return motion
+
+
+def _betas_of(
+    data: dict[str, NDArray[Any]], body: BodyModel | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """The betas that a Motion keeps, ten or as many as the body has, and those of the body (B,)."""
+    stored = np.asarray(data.get("betas", 0.0), np.float32)
+    shape = stored.reshape(-1, stored.shape[-1] if stored.ndim else 1)[0] if stored.size else np.zeros(0, np.float32)
+    own = None if body is None else body.stored_betas(shape)
+    betas = np.zeros(10 if own is None else max(10, len(own)), np.float32)
+    kept = shape[:10] if own is None else own
+    betas[: len(kept)] = kept
+    return betas, own
 
 
 def _offsets(rest: NDArray[np.floating]) -> NDArray[np.float32]:

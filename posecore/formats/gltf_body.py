@@ -64,7 +64,7 @@ def save_body_gltf(motion: Motion, body: BodyModel, path: str | Path) -> None:
         OutputError: the path cannot be written.
     """
     path = Path(path)
-    betas = motion.betas[: body.shapedirs.shape[2]]
+    betas = body.stored_betas(motion.betas)
     vertices, rest = body.shaped(betas).astype(np.float64), body.rest_joints(betas).astype(np.float64)
     floor = vertices[:, 1].min()
     vertices[:, 1] -= floor

@@ -19,17 +19,18 @@ def test_a_triangle_by_hand() -> None:
         np.testing.assert_array_equal(silhouette(points, np.array(faces), (6, 7)), expected)
 
 
-@pytest.mark.parametrize("size", [3, 40, 700])
+@pytest.mark.parametrize("size", [(3, 3), (40, 40), (700, 700), (1300, 1100), (6, 9000), (5000, 9)])
 def test_large_and_small_triangles_against_each_pixel(size) -> None:
-    points = np.random.default_rng(size).uniform(-0.2 * size, 1.2 * size, (5, 2))
+    points = np.random.default_rng(size[0]).uniform(-0.2, 1.2, (5, 2)) * size[::-1]
     faces = np.array([[0, 1, 2], [2, 3, 4]])
-    y, x = np.mgrid[:size, :size]
-    expected = np.zeros((size, size), bool)
+    y, x = np.mgrid[: size[0], : size[1]]
+    expected = np.zeros(size, bool)
     for face in faces:
         a, b, c = points[face]
         signs = [(q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0]) for p, q in ((a, b), (b, c), (c, a))]
         expected |= (np.array(signs) >= 0).all(0) | (np.array(signs) <= 0).all(0)
-    np.testing.assert_array_equal(silhouette(points, faces, (size, size)), expected)
+    assert expected.any()
+    np.testing.assert_array_equal(silhouette(points, faces, size), expected)
 
 
 def test_nothing_in_view() -> None:
@@ -74,6 +75,21 @@ def test_export_says_what_is_wrong(tmp_path, monkeypatch) -> None:
         export_mesh(tmp_path / "a.stl", model.v_template, model.faces)
     with pytest.raises(PosecoreError, match="one frame"):
         export_mesh(tmp_path / "a.obj", model.v_template[None], model.faces)
+    broken = model.v_template.copy()
+    broken[7, 1] = np.nan
+    for vertices, faces, words in (
+        (broken, model.faces, "vertices: holds NaN"),
+        (model.v_template[:0], model.faces, r"vertices: .*\(0, 3\)"),
+        (model.v_template[:, :2], model.faces, r"vertices: .*\(6890, 2\)"),
+        (model.v_template, model.faces[:, :2], r"faces: .*\(13768, 2\)"),
+        (model.v_template, model.faces[0], r"faces: .*\(3,\)"),
+        (model.v_template, model.faces[:0], r"faces: .*\(0, 3\)"),
+        (model.v_template, model.faces * 1.0, "faces: expected whole numbers"),
+        (model.v_template, model.faces - 1, "faces: names vertices from -1"),
+        (model.v_template[:100], model.faces, "there are 100"),
+    ):
+        with pytest.raises(PosecoreError, match=words):
+            export_mesh(tmp_path / "a.obj", vertices, faces)
     monkeypatch.setitem(sys.modules, "trimesh", None)
     with pytest.raises(PosecoreError, match="pip install") as error:
         export_mesh(tmp_path / "a.obj", model.v_template, model.faces)

@@ -67,6 +67,39 @@ def test_it_comes_back(tmp_path, fit) -> None:
     assert back.notes["body"] == "stick"
 
 
+@pytest.fixture(scope="module")
+def wide() -> BodyModel:
+    """The stick with 20 shapes: the last ones move all of it, and what is not said of them is 0."""
+    fields = stick_fields()
+    more = np.zeros((len(fields["v_template"]), 3, 16), np.float32)
+    more[:, 0] = 0.01
+    return BodyModel(**(fields | {"shapedirs": np.concatenate([fields["shapedirs"], more], 2)}))
+
+
+def test_every_beta_comes_back(tmp_path, wide) -> None:
+    """Of a body with more than the ten that a Motion has as a rule."""
+    betas = np.linspace(-1, 1, 20, dtype=np.float32)
+    fit = fit_body(walking(3), wide, betas=betas)
+    fit.save(tmp_path / "body.npz")
+    np.testing.assert_array_equal(Motion.load(tmp_path / "body.npz").betas, betas)
+    with np.load(tmp_path / "body.npz") as data:
+        np.testing.assert_array_equal(data["betas"], betas)
+        arrays = {name: data[name] for name in data.files if name != "posecore_betas"}
+    np.savez(tmp_path / "older.npz", **arrays)
+    np.testing.assert_array_equal(Motion.load(tmp_path / "older.npz").betas, betas[:10])
+
+
+@pytest.mark.parametrize("count", [0, 10, 20, 30])
+def test_a_strangers_betas_for_a_body_with_many(tmp_path, wide, count) -> None:
+    stored = np.linspace(-1, 1, count, dtype=np.float32)
+    np.savez(tmp_path / "plain.npz", poses=np.zeros((2, 66)), trans=np.zeros((2, 3)), betas=stored, fps=30)
+    motion = load_amass(tmp_path / "plain.npz", up="y", body=wide)
+    own = np.zeros(20, np.float32)
+    own[: min(count, 20)] = stored[:20]
+    np.testing.assert_array_equal(motion.betas, own)
+    np.testing.assert_allclose(motion.joints()[0], wide.rest_joints(own), atol=1e-5)
+
+
 def test_as_a_strangers_file_with_the_body_at_hand(tmp_path, fit) -> None:
     """AMASS keys alone: with the body, joints are exact; without it, the skeleton is the average adult's."""
     fit.save(tmp_path / "body.npz")

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from posecore.body import BodyModel, load_body
 from posecore.body.fitting import fit_body
-from posecore.formats.gltf_body import four_weights, vertex_normals
+from posecore.formats.gltf_body import four_weights, save_body_gltf, vertex_normals
 from posecore.skeletons import SMPL_24
 from tests.body.stick import stick_fields
 from tests.body.test_fitting import walking
@@ -127,6 +127,18 @@ def test_it_is_a_valid_skinned_mesh(tmp_path, fit) -> None:
     assert (np.diff(asset.times()) > 0).all()
 
 
+def test_a_body_with_more_shapes_than_the_motion_has_betas(tmp_path, fit) -> None:
+    """What is not said is the average; a Motion keeps ten."""
+    fields = stick_fields()
+    padding = np.zeros((len(fields["v_template"]), 3, 12), np.float32)
+    wide = BodyModel(**(fields | {"shapedirs": np.concatenate([fields["shapedirs"], padding + 0.1], 2)}))
+    assert len(fit.motion.betas) == 10 and wide.shapedirs.shape[2] == 16
+    save_body_gltf(fit.motion, wide, tmp_path / "wide.glb")
+    asset, exact = Asset(tmp_path / "wide.glb"), fit.body.shaped(fit.betas)
+    places = asset.array(asset.primitive.attributes.POSITION)
+    np.testing.assert_allclose(places, exact - (0, exact[:, 1].min(), 0), atol=1e-6)
+
+
 def test_normals_point_outwards(body) -> None:
     fields = stick_fields()
     normals = vertex_normals(fields["v_template"], fields["faces"])
@@ -166,8 +178,6 @@ def test_a_large_mesh_has_wide_indices(tmp_path, fit, body) -> None:
     regressor = fields["joint_regressor"].copy()
     regressor.resize(24, len(wide["v_template"]))
     large = BodyModel(**(fields | wide | {"faces": faces, "joint_regressor": regressor}))
-    from posecore.formats.gltf_body import save_body_gltf
-
     save_body_gltf(fit.motion, large, tmp_path / "large.glb")
     asset = Asset(tmp_path / "large.glb")
     np.testing.assert_array_equal(asset.array(asset.primitive.indices)[:, 0].reshape(-1, 3), faces)

@@ -147,3 +147,55 @@ def test_other_faults_are_one_line(tmp_path) -> None:
     with pytest.raises(SourceError, match="no such file"):
         convert(tmp_path / "nothing.pkl", tmp_path / "out.npz")
     assert not (tmp_path / "out.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"v_template": b"K\x03"}, "v_template has shape ()"),
+        ({"v_template": b"X\x03\x00\x00\x00abc"}, "v_template holds text"),
+        ({"weights": b"X\x03\x00\x00\x00abc"}, "weights holds text"),
+        ({"weights": array(np.full((96, 24), "a"))}, "weights holds text"),
+        ({"weights": b"]"}, "weights missing"),
+        ({"J_regressor": instance("scipy.sparse.csc.csc_matrix", {"_shape": b"X\x01\x00\x00\x00a"})}, "damaged"),
+    ],
+)
+def test_malformed_values_are_one_line(tmp_path, capsys, changes, words) -> None:
+    (tmp_path / "bad.pkl").write_bytes(smpl_pickle(**changes)[0])
+    assert main([str(tmp_path / "bad.pkl"), str(tmp_path / "out.npz")]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {tmp_path / 'bad.pkl'}: ") and words in said and said.count("\n") == 1
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_what_cannot_be_opened_is_one_line(tmp_path, capsys, monkeypatch) -> None:
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "shut.pkl").write_bytes(b"")
+    assert main([str(tmp_path), str(tmp_path / "out.npz")]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {tmp_path}: a folder") and said.count("\n") == 1
+    monkeypatch.setattr("builtins.open", refuse)
+    assert main([str(tmp_path / "shut.pkl"), str(tmp_path / "out.npz")]) == 3
+    assert "shut.pkl: cannot be read (Permission denied)" in capsys.readouterr().err
+
+
+def test_a_licensed_file_is_not_written_over(tmp_path, capsys) -> None:
+    data, _ = smpl_pickle()
+    for name in ("SMPL.pkl", "SMPL.npz"):
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "link.npz").hardlink_to(tmp_path / "SMPL.pkl")
+    cases = (
+        ("SMPL.pkl", "SMPL.pkl", ".npz"),
+        ("SMPL.pkl", "smpl", "does not end in .npz"),
+        ("SMPL.npz", "SMPL.npz", "would overwrite the input"),
+        ("SMPL.pkl", "link.npz", "would overwrite the input"),
+        ("SMPL.npz", "../{}/SMPL.npz", "would overwrite the input"),
+    )
+    for source, output, words in cases:
+        assert main([str(tmp_path / source), str(tmp_path / output.format(tmp_path.name))]) == 5
+        said = capsys.readouterr().err
+        assert words in said and said.count("\n") == 1
+        assert (tmp_path / source).read_bytes() == data
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["SMPL.npz", "SMPL.pkl", "link.npz"]
