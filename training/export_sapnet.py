@@ -135,7 +135,7 @@ def _write_card(options: ExportOptions, difference: float) -> None:
                 "heatmaps": f"(N, {glass.joints}, {size // 4}, {size // 4}), 1 at a joint",
                 "depth": f"(N, {glass.joints}), units of half the crop's side, relative to the pelvis, + away",
             },
-            training_data=tuple(_DATA.get(source, {"name": source}) for source in facts["sources"]),
+            training_data=tuple(_DATA.get(source, {"name": source}) for source in dict.fromkeys(facts["sources"])),
             licence="Apache-2.0 (code and weights); see training_data",
             restricted=not set(facts["sources"]) <= {"people-free", "synthetic"},
             recipe=options.recipe,

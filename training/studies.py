@@ -66,6 +66,7 @@ _FULL = {**_PICTURES, "sources": ("lspet",)}
 _LIFT = {"preset": "cpu", "loop.batch": 256, "loop.log_every": 20, "loop.save_every": 200, "loop.threads": 0}
 _L2 = {**_LIFT, "loop.loss": "l2"}
 _TEMPORAL = {"lifter": "{lifter}", "loop.batch": 256, "loop.log_every": 10, "loop.save_every": 100}
+_PAPERS = {**_TEMPORAL, "loop.loss": "l2", "calm": 0.0}  # no loss on accelerations
 _LIFTER = Setting("lifter", "lift", {**_LIFT, "loop.loss": "distance"}, share=2.0, part=True)
 
 
@@ -173,9 +174,9 @@ STUDIES: dict[str, Study] = {
         "Seed 000: TP-Net online, semi-online, and an LSTM: in the paper's form, and as a change of the window's mean",
         (
             _LIFTER,
-            Setting("TP-Net", "temporal", {**_TEMPORAL, "preset": "full", "width": 512}),
-            Setting("TP-Net, semi-online", "temporal", {**_TEMPORAL, "preset": "full_semi", "width": 512}),
-            Setting("LSTM", "temporal", {**_TEMPORAL, "net": "lstm", "preset": "full", "width": 256}),
+            Setting("TP-Net", "temporal", {**_PAPERS, "preset": "full", "width": 512}),
+            Setting("TP-Net, semi-online", "temporal", {**_PAPERS, "preset": "full_semi", "width": 512}),
+            Setting("LSTM", "temporal", {**_PAPERS, "net": "lstm", "preset": "full", "width": 256}),
             Setting("TP-Net, residual", "temporal", {**_TEMPORAL, "preset": "small"}),
             Setting("TP-Net, residual, semi-online", "temporal", {**_TEMPORAL, "preset": "small_semi"}),
             Setting("LSTM, residual", "temporal", {**_TEMPORAL, "net": "lstm", "preset": "small"}),

@@ -11,7 +11,15 @@ from training.evaluation import published
 from training.evaluation.study_files import Result, StudyFile, has_study, read_study, set_names
 from training.evaluation.tables import Table
 
-__all__ = ["ablation_table", "augmentation_table", "losses_table", "ordinal_table", "speed_table", "study_tables"]
+__all__ = [
+    "ablation_table",
+    "augmentation_table",
+    "distance_table",
+    "losses_table",
+    "ordinal_table",
+    "speed_table",
+    "study_tables",
+]
 
 #: Metric → heading and factor. Shares are shown in percent.
 _COLUMNS = {
@@ -38,7 +46,7 @@ _SETS = {"lspet": "LSPET", "people": "people", "synthetic": "rendered", "cmu": "
 
 
 def study_tables(name: str, path: Path) -> list[Table]:
-    """The tables of ``dabral``, ``augmentation``, ``losses`` or ``ordinal``.
+    """The tables of ``dabral``, ``augmentation``, ``losses`` or ``ordinal``; of ``dabral`` what has been run.
 
     Args:
         path: the folder of the studies, or the file of the study.
@@ -49,16 +57,16 @@ def study_tables(name: str, path: Path) -> list[Table]:
     if name == "augmentation":
         return [augmentation_table(read_study(path, "augmentation"))]
     if name == "ordinal":
-        return [ordinal_table(read_study(path, "ordinal"))]
+        study = read_study(path, "ordinal")
+        return [ordinal_table(study), *distance_table(study)]
     if name == "losses":
         tables = [losses_table(read_study(path, "losses"))]
         if path.is_dir() and has_study(path, "compositional-speed"):
             tables.append(speed_table(read_study(path, "compositional-speed")))
         return tables
-    tables = [ablation_table(read_study(path, "ablation"))]
-    if path.is_dir() and has_study(path, "temporal"):
-        tables.append(temporal_table(read_study(path, "temporal")))
-    return tables
+    temporal = path.is_dir() and has_study(path, "temporal")
+    tables = [] if temporal and not has_study(path, "ablation") else [ablation_table(read_study(path, "ablation"))]
+    return [*tables, temporal_table(read_study(path, "temporal"))] if temporal else tables
 
 
 def _rows(study: StudyFile, metrics: Sequence[str]) -> list[dict[str, Any]]:
@@ -185,21 +193,17 @@ def losses_table(study: StudyFile) -> Table:
 
 
 def speed_table(study: StudyFile, metric: str = "cmu_mpjpe_mm") -> Table:
-    """How soon each loss reaches what the slowest reaches in the end (seed 001, §2.4.1)."""
+    """How soon each loss reaches what every one of them ends with (seed 001, §2.4.1)."""
     results = [result for result in study.results if metric in result.metrics and not result.part]
-    goal = max(result.metrics[metric] for result in results)
+    goals = sorted((result.metrics[metric] for result in results), reverse=True)
     rows = []
     for result in results:
-        reached = [_first(curve, metric, goal) for curve in result.curves]
-        found = [point for point in reached if point is not None]
-        rows.append(
-            {
-                "setting": result.setting,
-                "MPJPE at the end, mm": result.metrics[metric],
-                f"steps to {goal:.1f} mm": statistics.fmean(p["step"] for p in found) if found else None,
-                f"minutes to {goal:.1f} mm": statistics.fmean(p["minutes"] for p in found) if found else None,
-            }
-        )
+        row: dict[str, Any] = {"setting": result.setting, "MPJPE at the end, mm": result.metrics[metric]}
+        for goal in goals:
+            reached = [_first(curve, metric, goal) for curve in result.curves]
+            found = [point["step"] for point in reached if point is not None]
+            row[f"steps to {goal:.1f} mm"] = statistics.fmean(found) if found else None
+        rows.append(row)
     notes = [*_notes(study), "Seed 001: the compositional loss shortened the training at the same accuracy."]
     return Table("losses_speed", "How soon a loss gets there", rows, notes)
 
@@ -234,3 +238,20 @@ def ordinal_table(study: StudyFile) -> Table:
             row |= {column: None for column in row if column.endswith(_COLUMNS["oda"][0]) and ": " in column}
     notes = [*_notes(study), "All level: the accuracy of a net that calls every pair of joints level."]
     return Table("ordinal", "Ordinal depth by head", rows, notes)
+
+
+def distance_table(study: StudyFile) -> list[Table]:
+    """Average Joint Distance by joint, of the setting that trained its heatmaps longest; [] if it was not measured."""
+    results = [result for result in study.results if any("_ajd_r_ankle_px" in name for name in result.metrics)]
+    if not results:
+        return []
+    result = max(results, key=lambda result: (result.setting == "2", result.minutes))
+    rows = []
+    for joint, theirs in published.AVERAGE_JOINT_DISTANCE.items():
+        row: dict[str, Any] = {"joint": joint.replace("_", " ")}
+        for source in set_names([result], f"ajd_{joint}_px"):
+            row[_SETS.get(source, source)] = result.metrics[f"{source}_ajd_{joint}_px"]
+        rows.append(row | {"seed 004": theirs})
+    title = _EXPERIMENTS.get(result.setting, (result.setting, None))[0]
+    notes = [f"px of a 256 px crop; heatmaps of “{title}”. Its heads do not change them."]
+    return [Table("ordinal_distance", "Average Joint Distance", rows, notes)]

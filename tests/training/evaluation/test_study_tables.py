@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from posecore.errors import SourceError
+from posecore.skeletons import LSP_14
 from training.evaluation.studies import study_tables
 from training.evaluation.study_files import has_study, read_study, set_names
 
@@ -134,7 +135,7 @@ def test_losses_and_their_speed(tmp_path) -> None:
     assert [row["against L2, mm"] for row in losses.rows] == ["+0.0", "-3.0"]
     assert losses.rows[1]["seed 001, Human3.6M"] == "−3 mm against L2"
     assert [row["steps to 80.0 mm"] for row in speed.rows] == [30, 20]
-    assert [row["minutes to 80.0 mm"] for row in speed.rows] == [3.0, 2.0]
+    assert [row["steps to 79.0 mm"] for row in speed.rows] == [None, 30]  # what the better one ends with
 
 
 def test_ordinal_table(tmp_path) -> None:
@@ -142,7 +143,7 @@ def test_ordinal_table(tmp_path) -> None:
         return {"setting": setting, "metrics": {"synthetic_oda": accuracy, "synthetic_ajd_px": distance}}
 
     write(tmp_path, "ordinal", [row("2", 0.1, 6.0), row("1", 0.3, 20.0), row("4-three", 0.4, 6.0), row("5", 0.6, 6.0)])
-    (table,) = study_tables("ordinal", tmp_path)
+    (table,) = study_tables("ordinal", tmp_path)  # no joint by itself was measured: no second table
     found = {row["setting"]: row for row in table.rows}
     assert list(found) == ["1: all at once", "2: heatmaps alone", "4: heatmaps, 3 FC", "5: penultimate features"]
     accuracy, theirs = "rendered: ordinal accuracy, %", "seed 004: ordinal accuracy, %"
@@ -151,3 +152,13 @@ def test_ordinal_table(tmp_path) -> None:
     assert found["1: all at once"][theirs] == "did not converge"
     assert (found["4: heatmaps, 3 FC"][theirs], found["5: penultimate features"][theirs]) == (29.04, 58.35)
     assert found["2: heatmaps alone"]["seed 004: joint distance, px"] == pytest.approx(6.05, abs=0.01)
+
+
+def test_joint_distances_beside_the_seeds(tmp_path) -> None:
+    metrics = {"synthetic_oda": 0.6, "synthetic_ajd_px": 6.0}
+    own = {f"synthetic_ajd_{joint}_px": 10.0 + n for n, joint in enumerate(LSP_14.joints)}
+    write(tmp_path, "ordinal", [{"setting": "5", "metrics": metrics | own}, {"setting": "2", "metrics": metrics}])
+    table, distances = study_tables("ordinal", tmp_path)
+    assert len(table.rows) == 2 and len(distances.rows) == 14
+    assert distances.rows[0] == {"joint": "r ankle", "rendered": 10.0, "seed 004": 7.7076}
+    assert {"joint": "head top", "rendered": 23.0, "seed 004": 4.4677} in distances.rows
