@@ -57,6 +57,7 @@ class Config:
         online: folder of an online TP-Net run.
         semi: folder of a semi-online TP-Net run.
         noise: noise statistics (JSON) to measure with.
+        version: of the weights, for the cards.
         out: where NAME.onnx and NAME.json go.
     """
 
@@ -65,6 +66,7 @@ class Config:
     online: Path | None = None
     semi: Path | None = None
     noise: Path = STATISTICS_FILE
+    version: str = "1"
     out: Path = WEIGHTS
 
 
@@ -197,6 +199,7 @@ def _export_lifter(config: Config, net: LiftingNet, statistics: NoiseStatistics)
         "python -m training lift --data DATA",
         result,
         lift.evaluator(scenes)(net),
+        version=config.version,
         architecture=f"Martinez et al. 2017, width {net.config.width}, {net.config.blocks} residual blocks",
         inputs={"keypoints": "(N, 21, 3) float32 from posecore.capturing.lifting.normalise_keypoints"},
         outputs={"joints": f"(N, 21, 3) float32, m, relative to the pelvis; {_FRAME}"},
@@ -218,6 +221,7 @@ def _export_temporal(config: Config, name: str, folder: Path, lifter: LiftingNet
         f"python -m training temporal --data DATA --lifter runs/lift --preset {preset}",
         result,
         temporal.evaluator(scenes, lifter)(net),
+        version=config.version,
         architecture=f"TP-Net (Dabral et al. 2018), two layers of {size.width}, "
         + ("change of the current pose" if size.residual else "pose"),
         inputs={

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from posecore.errors import PosecoreError
 from posecore.files import atomic_path
-from posecore.nets import BodyRegressor
+from posecore.nets import BodyRegressor, PoseEncoderConfig, ResNetConfig
 from posecore.runtime.cards import ModelCard, sha256_of, write_card
 from training.bodies.losses import seen
 from training.export_pose import store_as_half
@@ -123,6 +123,21 @@ def _parity(net: nn.Module, path: Path, example: Tensor) -> float:
     return float(np.abs(found - net(example)[0].numpy()).max())
 
 
+def _training_data(facts: dict[str, Any]) -> tuple[dict[str, str], ...]:
+    found = [_DATA.get(source, {"name": source}) for source in facts["sources"]]
+    if weights := facts.get("encoder_weights"):
+        found.append({"name": f"the encoder's weights {weights}: what they learned from", "licence": "as theirs"})
+    return tuple(found)
+
+
+def _encoder(config: ResNetConfig | PoseEncoderConfig) -> str:
+    if isinstance(config, ResNetConfig):
+        return f"ResNet {config.block} {'-'.join(map(str, config.blocks))}, {config.width} channels"
+    glass = config.hourglass
+    kept = "frozen" if config.frozen else "trained on"
+    return f"hourglass of {glass.stacks} stack(s), {glass.channels} channels, {kept}, read by {config.width} channels"
+
+
 def _card(options: ExportOptions, net: BodyRegressor, size: int, saved: dict[str, Any], difference: float) -> ModelCard:
     config, facts = net.config, saved["facts"]
     encoder = config.encoder
@@ -130,8 +145,7 @@ def _card(options: ExportOptions, net: BodyRegressor, size: int, saved: dict[str
         name=options.output.stem,
         files={options.output.name: sha256_of(options.output)},
         version=options.version,
-        architecture=f"mesh regressor ({facts['preset']}): ResNet {encoder.block} "
-        f"{'-'.join(map(str, encoder.blocks))}, {encoder.width} channels, three layers of {config.hidden}, "
+        architecture=f"mesh regressor ({facts['preset']}): {_encoder(encoder)}, three layers of {config.hidden}, "
         f"{config.rounds} rounds, {config.camera} camera, {size} px input",
         inputs={"image": f"(1, 3, {size}, {size}) float32, RGB in [0, 1] minus 0.5"},
         outputs={
@@ -140,9 +154,9 @@ def _card(options: ExportOptions, net: BodyRegressor, size: int, saved: dict[str
             "betas": f"(1, {config.betas}) shape of the open body",
             "place": "(1, 3) m, the pelvis in that frame",
         },
-        training_data=tuple(_DATA.get(source, {"name": source}) for source in facts["sources"]),
+        training_data=_training_data(facts),
         licence="Apache-2.0 (code and weights); see training_data",
-        restricted="lspet" in facts["sources"],
+        restricted="lspet" in facts["sources"] or not facts.get("encoder_free", True),
         recipe=options.recipe,
         epochs=round(facts["samples"] / facts["pictures"], 1),
         seed=facts["seed"],

@@ -99,8 +99,13 @@ _EIGHT = {
 }  # fmt: skip
 
 
-def _bodies(name: str, reprojection: str, critic: str, base: Mapping[str, Any] = _SMPL, share: float = 1.0) -> Setting:
-    return Setting(name, "smpl", {**base, "loop.reprojection": reprojection, "critic": critic}, share)
+#: On top of a 2D net: a ResNet that starts from nothing learns next to nothing from so few pictures in minutes.
+_ON_POSE = {**_SMPL, "preset": "pose", "size": 128, "encoder_weights": "{hourglass}/1-hourglass.safetensors"}
+_HOURGLASS = Setting("hourglass", "sapnet", {**_FULL, "stage": "hourglass"}, share=3.0, part=True)
+
+
+def _bodies(name: str, reprojection: str, critic: str, base: Mapping[str, Any] = _ON_POSE) -> Setting:
+    return Setting(name, "smpl", {**base, "loop.reprojection": reprojection, "critic": critic})
 
 
 _FROM_HEATMAPS = {"init": "{2}/1-heatmaps.safetensors", "first": "head"}
@@ -156,7 +161,7 @@ STUDIES: dict[str, Study] = {
     "ablation": Study(
         "Seed 000, Dabral et al.'s ablation: structure losses one after the other, from one 2D net",
         (
-            Setting("hourglass", "sapnet", {**_FULL, "stage": "hourglass"}, share=3.0, part=True),
+            _HOURGLASS,
             *(_ablated(name) for name in ("base", "+Lg", "+La", "+Ls")),
         ),
     ),
@@ -195,20 +200,24 @@ STUDIES: dict[str, Study] = {
     ),
     "bodies": Study(
         "Seed 003, table 1: validation losses of the mesh regressor by reprojection loss, without and with the critic",
-        tuple(
-            _bodies(f"{label}, {'with' if critic == 'full' else 'without'} critic", loss, critic)
-            for critic in ("none", "full")
-            for label, loss in (("KPR only", "kpr"), ("MR only", "mr"), ("combined", "combined"))
+        (
+            _HOURGLASS,
+            *(
+                _bodies(f"{label}, {'with' if critic == 'full' else 'without'} critic", loss, critic)
+                for critic in ("none", "full")
+                for label, loss in (("KPR only", "kpr"), ("MR only", "mr"), ("combined", "combined"))
+            ),
         ),
         evaluations=4,
     ),
     "bodies-long": Study(
         "Seed 003, table 2: KPR only and combined, with the critic, trained longer; then with known bodies, too",
         (
+            _HOURGLASS,
             _bodies("KPR only, with critic", "kpr", "full"),
             _bodies("combined, with critic", "combined", "full"),
             _bodies(
-                "combined, with critic, known bodies", "combined", "full", {**_SMPL, "loop.weights": LossWeights()}
+                "combined, with critic, known bodies", "combined", "full", {**_ON_POSE, "loop.weights": LossWeights()}
             ),
         ),
         evaluations=8,

@@ -23,6 +23,7 @@ from posecore.nets.cameras import (
 from posecore.nets.encoders import RESNET_PRESETS, ResNet, ResNetConfig, load_imagenet
 from posecore.nets.hourglass import HOURGLASS_PRESETS, HourglassConfig, StackedHourglass, decode_heatmaps
 from posecore.nets.lifting import LIFTING_PRESETS, LiftingConfig, LiftingNet, Normaliser, clip_weight_norm
+from posecore.nets.pose_encoder import PoseEncoder, PoseEncoderConfig, load_hourglass
 from posecore.nets.rotations import SixDLayout, axis_angle_to_matrix, matrix_to_six_d, six_d_to_matrix
 from posecore.nets.sapnet import SAPNET_PRESETS, DepthModule, SapNet, SapNetConfig
 
@@ -45,6 +46,8 @@ __all__ = [
     "LiftingConfig",
     "LiftingNet",
     "Normaliser",
+    "PoseEncoder",
+    "PoseEncoderConfig",
     "ResNet",
     "ResNetConfig",
     "SapNet",
@@ -58,6 +61,7 @@ __all__ = [
     "decode_heatmaps",
     "kinematic_chain_space",
     "level_view",
+    "load_hourglass",
     "load_imagenet",
     "matrix_to_six_d",
     "mean_rotations",

@@ -30,6 +30,8 @@ from posecore.nets.cameras import (
     level_view,
 )
 from posecore.nets.encoders import RESNET_PRESETS, ResNet, ResNetConfig
+from posecore.nets.hourglass import HOURGLASS_PRESETS
+from posecore.nets.pose_encoder import PoseEncoder, PoseEncoderConfig
 from posecore.nets.rotations import SixDLayout, axis_angle_to_matrix, matrix_to_six_d, six_d_to_matrix
 from posecore.skeletons import SMPL_24
 
@@ -47,7 +49,7 @@ class BodyRegressorConfig:
     """Form and size of a :class:`BodyRegressor`.
 
     Attributes:
-        encoder: the ResNet.
+        encoder: the ResNet, or a 2D net.
         hidden: units of the first two fully connected layers.
         rounds: 0 regresses once, from the features alone (the seed); n ≥ 1 corrects the mean parameters in n rounds,
             each from the features and the parameters so far (HMR, with 3).
@@ -60,7 +62,7 @@ class BodyRegressorConfig:
         betas: shape parameters.
     """
 
-    encoder: ResNetConfig = RESNET_PRESETS["resnet50"]
+    encoder: ResNetConfig | PoseEncoderConfig = RESNET_PRESETS["resnet50"]
     hidden: int = 1024
     rounds: int = 0
     dropout: float = 0.0
@@ -99,7 +101,7 @@ class BodyRegressorConfig:
 
 
 #: ``seed`` and ``hmr`` are the papers'; ``resnet18`` is the seed's form at a size that trains in hours on a GPU; the
-#: others are for the CPU.
+#: others are for the CPU, ``pose`` and ``pose_tiny`` on top of a trained 2D net.
 BODY_REGRESSOR_PRESETS: dict[str, BodyRegressorConfig] = {
     "seed": BodyRegressorConfig(),
     "seed_iterative": BodyRegressorConfig(rounds=3, dropout=0.5),
@@ -108,6 +110,8 @@ BODY_REGRESSOR_PRESETS: dict[str, BodyRegressorConfig] = {
     "resnet18": BodyRegressorConfig(RESNET_PRESETS["resnet18"], hidden=512),
     "cpu": BodyRegressorConfig(RESNET_PRESETS["small"], hidden=256),
     "tiny": BodyRegressorConfig(RESNET_PRESETS["tiny"], hidden=32),
+    "pose": BodyRegressorConfig(PoseEncoderConfig(), hidden=512),
+    "pose_tiny": BodyRegressorConfig(PoseEncoderConfig(HOURGLASS_PRESETS["tiny"], width=8, side=2), hidden=32),
 }
 
 
@@ -160,7 +164,8 @@ class BodyRegressor(nn.Module):
     def __init__(self, config: BodyRegressorConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = ResNet(config.encoder)
+        encoder = config.encoder
+        self.encoder = PoseEncoder(encoder) if isinstance(encoder, PoseEncoderConfig) else ResNet(encoder)
         inputs = config.encoder.features + (config.count if config.rounds else 0)
         self.layers = nn.Sequential(
             nn.Linear(inputs, config.hidden),

@@ -70,7 +70,7 @@ def study_tables(folder: Path) -> list[Table]:
         study = read_study(folder, name)
         rows: list[dict[str, Any]] = []
         sets = set_names(study.results, "kpr")
-        for result in study.results:
+        for result in (one for one in study.results if not one.part):
             row: dict[str, Any] = {"setting": result.setting}
             for own in sets:
                 for metric, label in _FIGURES.items():

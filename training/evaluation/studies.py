@@ -202,7 +202,7 @@ def speed_table(study: StudyFile, metric: str = "cmu_mpjpe_mm") -> Table:
         for goal in goals:
             reached = [_first(curve, metric, goal) for curve in result.curves]
             found = [point["step"] for point in reached if point is not None]
-            row[f"steps to {goal:.1f} mm"] = statistics.fmean(found) if found else None
+            row[f"steps to {goal:.1f} mm"] = round(statistics.fmean(found)) if found else None
         rows.append(row)
     notes = [*_notes(study), "Seed 001: the compositional loss shortened the training at the same accuracy."]
     return Table("losses_speed", "How soon a loss gets there", rows, notes)

@@ -21,8 +21,16 @@ from scipy.spatial.transform import Rotation
 
 from posecore.body import BodyModel, load_body
 from posecore.errors import PosecoreError, SourceError
-from posecore.nets import BODY_CRITIC_PRESETS, BODY_REGRESSOR_PRESETS, BodyCritic, BodyRegressor, BodyRegressorConfig
-from posecore.nets.encoders import load_imagenet
+from posecore.nets import (
+    BODY_CRITIC_PRESETS,
+    BODY_REGRESSOR_PRESETS,
+    BodyCritic,
+    BodyRegressor,
+    BodyRegressorConfig,
+    PoseEncoder,
+    load_hourglass,
+    load_imagenet,
+)
 from posecore.skeletons import SMPL_24
 from training.augmentation import Augmentation
 from training.bodies.figures import body_figures, predicted_bodies, true_bodies
@@ -30,7 +38,7 @@ from training.bodies.pictures import BodyPictures, joined, load_lspet, load_rend
 from training.bodies.posed import PosedBody
 from training.bodies.poses import BodyPoses, fit_to_rest, load_body_poses, mirrored, rest_offsets
 from training.body_loop import BodyLoop, BodyRun, Sources, train_bodies
-from training.checkpoints import load_checkpoint, load_weights
+from training.checkpoints import load_checkpoint, load_facts, load_weights
 from training.processes import launch, make_fabric
 from training.splits import Split
 
@@ -40,7 +48,7 @@ CriticKind = Literal["none", "no-rotations", "full"]
 CRITICS: tuple[CriticKind, ...] = ("none", "no-rotations", "full")
 
 #: Side of the crops by preset, px.
-_SIZES = {"cpu": 112, "tiny": 64}
+_SIZES = {"cpu": 112, "tiny": 64, "pose": 128, "pose_tiny": 64}
 _PAPER_SIZE = 224
 _AUGMENTATION = Augmentation(rotation=20.0, scale=0.2)
 
@@ -58,10 +66,11 @@ class SmplRecipe:
             None, too (then its joints alone).
         cache: folder of decoded pictures and captured poses; default ``out``/../cache.
         body: an npz of SMPL's family in the open body's place.
-        preset: size of the network: paper (= seed), seed_iterative, hmr, hmr_6d, resnet18, cpu, tiny.
+        preset: size of the network: paper (= seed), seed_iterative, hmr, hmr_6d, resnet18, cpu, tiny; pose reads the
+            shipped SAP-Net's 2D half, frozen.
         rotations, rounds, camera, focal: of it, if not the preset's.
-        encoder_weights: ImageNet weights of the encoder to start from, as torchvision names them (.pth or
-            .safetensors); the seed's encoder had such. None starts from nothing.
+        encoder_weights: of a ResNet, ImageNet's, as torchvision names them (.pth or .safetensors; the seed's encoder
+            had such; None starts from nothing). Of ``pose``, a check-point or .safetensors of a SAP-Net; it needs one.
         size: side of the crops, px, if not the preset's.
         critic: none, no-rotations, or full (seed 003 §4.1).
         limit: training pictures of each source at most, 0 for all; a few are overfitted.
@@ -132,9 +141,17 @@ def _new_net(recipe: SmplRecipe, config: BodyRegressorConfig, poses: BodyPoses |
         mean = np.stack([Rotation.from_quat(joint).mean().as_rotvec() for joint in joints])
         mean[SMPL_24.index("pelvis")] = 0  # which way people face has no mean
         net.set_mean(torch.from_numpy(mean.astype(np.float32)))
+    if isinstance(net.encoder, PoseEncoder) and recipe.encoder_weights is None:
+        raise PosecoreError(
+            f"--preset {recipe.preset}: reads a trained 2D net; give --encoder-weights, e.g. "
+            "training/weights/sapnet.safetensors"
+        )
     if recipe.encoder_weights is not None:
         try:
-            load_imagenet(net.encoder, _encoder_weights(recipe.encoder_weights))
+            if isinstance(net.encoder, PoseEncoder):
+                load_hourglass(net.encoder, load_weights(recipe.encoder_weights))
+            else:
+                load_imagenet(net.encoder, _encoder_weights(recipe.encoder_weights))
         except ValueError as error:
             raise PosecoreError(f"{recipe.encoder_weights}: {error}") from error
     return net
@@ -155,6 +172,14 @@ def load_regressor(path: Path) -> tuple[BodyRegressor, int, dict[str, Any]]:
     net = BodyRegressor(replace(preset, **facts["network"]))
     net.load_state_dict(load_weights(path))
     return net.eval(), int(saved["size"]), saved
+
+
+def _encoder_facts(recipe: SmplRecipe, net: BodyRegressor) -> dict[str, Any]:
+    """Which weights the encoder has from elsewhere, and whether they were made of free pictures alone."""
+    if recipe.encoder_weights is None:
+        return {"encoder_weights": "", "encoder_free": True}
+    free = isinstance(net.encoder, PoseEncoder) and bool(load_facts(recipe.encoder_weights).get("free_only"))
+    return {"encoder_weights": recipe.encoder_weights.name, "encoder_free": free}
 
 
 def pictures_of(recipe: SmplRecipe, split: Split, limit: int) -> list[BodyPictures]:
@@ -195,7 +220,7 @@ def _run(fabric: lf.Fabric, recipe: SmplRecipe) -> dict[str, float]:
         poses = _poses(recipe, body)
     critic = None
     if recipe.critic != "none":
-        name = recipe.preset if recipe.preset in ("cpu", "tiny") else "paper"
+        name = {"cpu": "cpu", "pose": "cpu", "tiny": "tiny", "pose_tiny": "tiny"}.get(recipe.preset, "paper")
         critic = BodyCritic(replace(BODY_CRITIC_PRESETS[name], rotations=recipe.critic == "full", betas=config.betas))
     net = _new_net(recipe, config, poses)
     facts = {
@@ -203,6 +228,7 @@ def _run(fabric: lf.Fabric, recipe: SmplRecipe) -> dict[str, float]:
         "preset": "seed" if recipe.preset == "paper" else recipe.preset,
         "network": {key: getattr(config, key) for key in ("rotations", "rounds", "camera", "focal", "betas")},
         "body": body.name,
+        **_encoder_facts(recipe, net),
         "mean": "captures" if poses is not None else "standing",
         "critic": recipe.critic,
         "reprojection": recipe.loop.reprojection,

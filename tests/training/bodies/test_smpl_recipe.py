@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from posecore.body import load_body
 from posecore.errors import PosecoreError, SourceError
-from posecore.nets import BodyRegressor
+from posecore.nets import SAPNET_PRESETS, BodyRegressor, SapNet
 from posecore.skeletons import SMPL_24
 from tests.training.bodies.test_poses import some_poses
 from training.augmentation import Augmentation
@@ -23,6 +23,7 @@ from training.bodies.figures import CROP, Bodies, body_figures, true_bodies
 from training.bodies.pictures import load_rendered
 from training.bodies.poses import BodyPoses
 from training.body_loop import BodyLoop
+from training.checkpoints import save_weights
 from training.recipes import smpl
 from training.recipes.smpl import SmplRecipe, load_regressor
 
@@ -121,6 +122,23 @@ def test_training_starts_from_the_captures_mean_and_given_encoder(tmp_path: Path
         (tmp_path / "text.pth").write_text("text")
         with pytest.raises(SourceError, match=text):
             smpl._new_net(recipe(tmp_path, tmp_path, encoder_weights=tmp_path / name), config, poses)
+
+
+def test_a_regressor_on_a_2d_net(body_shards: Path, tmp_path: Path) -> None:
+    options = recipe(body_shards, tmp_path / "run", preset="pose_tiny", size=64, critic="none")
+    with pytest.raises(PosecoreError, match="reads a trained 2D net; give --encoder-weights"):
+        smpl.run(options)
+    glass = SapNet(SAPNET_PRESETS["tiny"]).state_dict()
+    weights = tmp_path / "sapnet.safetensors"
+    save_weights(weights, glass)
+    smpl.run(replace(options, encoder_weights=weights))
+    net, _, saved = load_regressor(tmp_path / "run" / "last.pt")
+    name = "stem.0.weight"
+    assert torch.equal(net.encoder.hourglass.state_dict()[name], glass[f"hourglass.{name}"].half().float())
+    assert (saved["facts"]["encoder_weights"], saved["facts"]["encoder_free"]) == ("sapnet.safetensors", False)
+    save_weights(weights, glass, {"free_only": True})
+    smpl.run(replace(options, encoder_weights=weights, out=tmp_path / "free"))
+    assert load_regressor(tmp_path / "free" / "last.pt")[2]["facts"]["encoder_free"]
 
 
 def test_a_camera_that_cannot_be_trained_is_one_line(tmp_path: Path) -> None:
