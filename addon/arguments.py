@@ -178,7 +178,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preset", metavar="NAME", default="auto", help="of the rig's bones; auto, none, or a name")
     group.add_argument("--map", action="append", metavar="ROLE=BONE", help="e.g. leftHand=hand.L; 'leftToes=' for none")
     group = parser.add_argument_group("capture")
-    group.add_argument("--estimator", choices=("auto", "sapnet", "sapnet-free", "blazepose"), default="auto")
+    group.add_argument("--estimator", choices=("auto", "sapnet", "sapnet-free", "blazepose", "smpl"), default="auto")
     group.add_argument("--provider", choices=("auto", "cpu", "cuda", "directml", "coreml"), default="auto")
     group.add_argument("--temporal", choices=("online", "semi-online", "off"), default="online")
     group.add_argument("--start", type=float, metavar="SECONDS", help="where in the video to start")
