@@ -68,7 +68,7 @@ class Animate(BodyOptions, RigOptions, SolveOptions, CaptureOptions):
             if self.take:
                 take.save(self.take)
             motion = solve_take(take, self)
-            fit = self.fit(motion, take, model, reporter)
+            fit = self.fit(motion, take, model, reporter, self.output)
             save_outputs(motion, self.output, target, reporter, fit)
             if self.preview:
                 write_preview(self.video, self, take, motion, self.preview, reporter, cancel)

@@ -49,8 +49,10 @@ class BodyOptions(Common):
 
         return load_body(None if self.body in (None, _OPEN) else Path(self.body))
 
-    def fit(self, motion: Motion, take: Take, model: BodyModel | None, reporter: Reporter) -> BodyFit | None:
-        """Fit ``model``, write the mesh if asked for, and say how well the body fits."""
+    def fit(
+        self, motion: Motion, take: Take, model: BodyModel | None, reporter: Reporter, outputs: Sequence[Path]
+    ) -> BodyFit | None:
+        """Fit ``model``, write the mesh if asked for; say how well the body fits and whose betas ``outputs`` get."""
         if model is None:
             return None
         from posecore.body.fitting import fit_body
@@ -62,9 +64,9 @@ class BodyOptions(Common):
             f"soles at most {100 * facts['sole_depth']:.1f} cm in the floor"
         )
         for text in fit.motion.notes.get("warnings", []):
-            reporter.warning(str(text))
-        # The commands that fit name their outputs so.
-        written = [path for path in getattr(self, "output", ()) if path.suffix.lower() == ".npz"]
+            if text not in motion.notes.get("warnings", []):  # the capture's and the solve's are theirs to tell
+                reporter.warning(str(text))
+        written = [path for path in outputs if path.suffix.lower() == ".npz"]
         if written and model.name not in _SMPLS:
             reporter.say(
                 f"{', '.join(map(str, written))}: betas are those of the {model.name} body and mean nothing to SMPL; "

@@ -92,7 +92,7 @@ class Solve(BodyOptions, RigOptions, SolveOptions):
         model = self.body_model(self.output)
         take = Take.load(self.take)
         motion = solve_take(take, self)
-        fit = self.fit(motion, take, model, reporter)
+        fit = self.fit(motion, take, model, reporter, self.output)
         save_outputs(motion, self.output, target, reporter, fit)
         facts = describe_take(take) | (target.facts() if target else {}) | body_facts(fit)
         reporter.result(summary(facts, outputs), command="solve", outputs=[str(path) for path in outputs], **facts)
