@@ -1,0 +1,12 @@
+"""The headless commands' options keep up with the library's."""
+
+from __future__ import annotations
+
+from addon.arguments import parse
+from posecore.capturing.loading import ESTIMATORS
+
+
+def test_every_estimator_can_be_chosen() -> None:
+    for name in ("auto", *ESTIMATORS):
+        values = parse(["animate", "--video", "walk.mp4", "--rig", "Hero", "--output", "out.blend", "--estimator", name])
+        assert values.estimator == name
