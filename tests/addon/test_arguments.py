@@ -8,5 +8,6 @@ from posecore.capturing.loading import ESTIMATORS
 
 def test_every_estimator_can_be_chosen() -> None:
     for name in ("auto", *ESTIMATORS):
-        values = parse(["animate", "--video", "walk.mp4", "--rig", "Hero", "--output", "out.blend", "--estimator", name])
+        words = ["animate", "--video", "walk.mp4", "--rig", "Hero", "--output", "out.blend"]
+        values = parse([*words, "--estimator", name])
         assert values.estimator == name
