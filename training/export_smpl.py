@@ -6,7 +6,7 @@ python -m training export-smpl --checkpoint runs/smpl/last.pt --output posecore/
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from posecore.errors import PosecoreError
 from posecore.files import atomic_path
 from posecore.nets import BodyRegressor, PoseEncoderConfig, ResNetConfig
-from posecore.runtime.cards import ModelCard, sha256_of, write_card
+from posecore.runtime.cards import ModelCard, read_card, sha256_of, write_card
 from training.bodies.losses import seen
 from training.export_pose import store_as_half
 from training.recipes.smpl import load_regressor
@@ -46,12 +46,14 @@ class ExportOptions:
     Attributes:
         checkpoint: of :mod:`training.recipes.smpl`.
         output: the .onnx to write; the model card goes beside it.
+        encoder_card: the model card of the weights that the encoder came from, whose training data are then listed.
         half: keep the weights as float16 (they run in float32).
         version: of the weights; recipe: the commands that made them; notes: how good they are, in words.
     """
 
     checkpoint: Path
     output: Path
+    encoder_card: Path | None = None
     half: bool = True
     version: str = "1"
     recipe: str = ""
@@ -80,11 +82,12 @@ def export(options: ExportOptions) -> float:
     """Write the ONNX file and its card; returns the largest difference of the rotations against torch in float32.
 
     Raises:
-        PosecoreError: an affine camera, which has no place in space; a wrong export; a file too large to ship.
+        PosecoreError: no card of the encoder's weights; an affine camera, which has no place in space; a wrong export; a file too large to ship.
     """
     net, size, saved = load_regressor(options.checkpoint)
     if net.config.camera == "affine":
         raise PosecoreError(f"{options.checkpoint}: an affine camera says not where a body is; train with another one")
+    learned = _training_data(saved["facts"], options.encoder_card)  # before anything is written
     wrapped = _Answers(net).eval()
     example = torch.rand(1, 3, size, size) - 0.5  # one picture at a time: the traced rotations know the batch's size
     outputs = ["rotations", "betas", "place"]
@@ -110,7 +113,7 @@ def export(options: ExportOptions) -> float:
         difference = _parity(wrapped, temporary, example)
         if difference > _PARITY_LIMIT:
             raise PosecoreError(f"{options.output}: onnxruntime differs from torch by {difference:.3f}; a wrong export")
-    write_card(options.output.with_suffix(".json"), _card(options, net, size, saved, difference))
+    write_card(options.output.with_suffix(".json"), replace(_card(options, net, size, saved, difference), training_data=learned))
     return difference
 
 
@@ -123,10 +126,13 @@ def _parity(net: nn.Module, path: Path, example: Tensor) -> float:
     return float(np.abs(found - net(example)[0].numpy()).max())
 
 
-def _training_data(facts: dict[str, Any]) -> tuple[dict[str, str], ...]:
-    found = [_DATA.get(source, {"name": source}) for source in facts["sources"]]
+def _training_data(facts: dict[str, Any], encoder_card: Path | None) -> tuple[dict[str, Any], ...]:
+    found: list[dict[str, Any]] = [_DATA.get(source, {"name": source}) for source in facts["sources"]]
     if weights := facts.get("encoder_weights"):
-        found.append({"name": f"the encoder's weights {weights}: what they learned from", "licence": "as theirs"})
+        if encoder_card is None:
+            raise PosecoreError(f"the encoder's weights {weights} learned from something; give --encoder-card")
+        theirs = read_card(encoder_card).training_data
+        found += [{**entry, "name": f"through the encoder: {entry['name']}"} for entry in theirs]
     return tuple(found)
 
 
@@ -154,7 +160,6 @@ def _card(options: ExportOptions, net: BodyRegressor, size: int, saved: dict[str
             "betas": f"(1, {config.betas}) shape of the open body",
             "place": "(1, 3) m, the pelvis in that frame",
         },
-        training_data=_training_data(facts),
         licence="Apache-2.0 (code and weights); see training_data",
         restricted="lspet" in facts["sources"] or not facts.get("encoder_free", True),
         recipe=options.recipe,

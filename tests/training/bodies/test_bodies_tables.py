@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from posecore.body import load_body
 from posecore.capturing.estimators import Pose
 from posecore.capturing.smpl import SmplRegressor
 from posecore.errors import PosecoreError, SourceError
-from posecore.runtime.cards import read_card
+from posecore.nets import BODY_REGRESSOR_PRESETS, SAPNET_PRESETS, BodyRegressor, SapNet
+from posecore.runtime.cards import ModelCard, read_card, write_card
 from posecore.skeletons import BODY_21
 from tests.training.bodies.test_poses import some_poses
 from training.analysis import bodies as drawing
@@ -22,6 +24,7 @@ from training.bodies.figures import body_figures, true_bodies
 from training.bodies.fitted import fitted_bodies
 from training.bodies.pictures import load_rendered, make_body_batch
 from training.body_loop import BodyLoop
+from training.checkpoints import save_checkpoint, save_weights
 from training.evaluation import bodies as tables
 from training.evaluation.study_files import read_study
 from training.export_smpl import ExportOptions, export
@@ -108,9 +111,34 @@ def drawing_free():  # type: ignore[no-untyped-def]
     return Augmentation(mode="none")
 
 
-def test_an_affine_camera_is_not_exported(body_shards: Path, tmp_path: Path) -> None:
-    with pytest.raises(PosecoreError, match="affine"):
-        export(ExportOptions(trained(body_shards, tmp_path, camera="affine"), tmp_path / "smpl.onnx"))
+def test_an_affine_camera_is_not_exported(tmp_path: Path) -> None:
+    """The recipe trains none, but a loop of one's own may."""
+    preset = BODY_REGRESSOR_PRESETS["tiny"]
+    net = BodyRegressor(replace(preset, camera="affine"))
+    network = {key: getattr(net.config, key) for key in ("rotations", "rounds", "camera", "focal", "betas")}
+    average = {f"module.{name}": value for name, value in net.state_dict().items()}
+    facts = {"recipe": "smpl", "preset": "tiny", "network": network}
+    save_checkpoint(tmp_path / "last.pt", {"average": average, "facts": facts, "size": 32, "figures": {}})
+    with pytest.raises(PosecoreError, match="an affine camera says not where a body is"):
+        export(ExportOptions(tmp_path / "last.pt", tmp_path / "smpl.onnx"))
+
+
+def test_a_card_names_what_the_encoder_learned_from(body_shards: Path, tmp_path: Path) -> None:
+    weights, card = tmp_path / "glass.safetensors", tmp_path / "glass.json"
+    save_weights(weights, SapNet(SAPNET_PRESETS["tiny"]).state_dict())
+    learned = ({"name": "pictures of somebody", "licence": "theirs"},)
+    write_card(card, ModelCard("glass", files={"glass.onnx": "0" * 64}, training_data=learned))
+    path = trained(body_shards, tmp_path / "run", preset="pose_tiny", size=64, encoder_weights=weights)
+    out = tmp_path / "smpl.onnx"
+    with pytest.raises(PosecoreError, match=r"weights glass\.safetensors learned from something; give --encoder-card"):
+        export(ExportOptions(path, out))
+    assert not out.exists()
+    export(ExportOptions(path, out, encoder_card=card))
+    found = read_card(out.with_suffix(".json"))
+    assert found.restricted and "hourglass of 2 stack(s)" in found.architecture
+    assert [entry["name"] for entry in found.training_data] == [
+        "rendered open bodies (anny) in CMU motion", "through the encoder: pictures of somebody"
+    ]  # fmt: skip
 
 
 def test_studies_become_tables_and_a_picture(
