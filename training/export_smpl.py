@@ -82,7 +82,8 @@ def export(options: ExportOptions) -> float:
     """Write the ONNX file and its card; returns the largest difference of the rotations against torch in float32.
 
     Raises:
-        PosecoreError: no card of the encoder's weights; an affine camera, which has no place in space; a wrong export; a file too large to ship.
+        PosecoreError: no card of the encoder's weights; an affine camera, which has no place in space; a wrong export;
+            a file too large to ship.
     """
     net, size, saved = load_regressor(options.checkpoint)
     if net.config.camera == "affine":
@@ -113,7 +114,8 @@ def export(options: ExportOptions) -> float:
         difference = _parity(wrapped, temporary, example)
         if difference > _PARITY_LIMIT:
             raise PosecoreError(f"{options.output}: onnxruntime differs from torch by {difference:.3f}; a wrong export")
-    write_card(options.output.with_suffix(".json"), replace(_card(options, net, size, saved, difference), training_data=learned))
+    card = replace(_card(options, net, size, saved, difference), training_data=learned)
+    write_card(options.output.with_suffix(".json"), card)
     return difference
 
 
