@@ -75,7 +75,7 @@ def test_its_worker_runs_every_network(installed: dict[str, Any]) -> None:
     assert worker["kind"] == "done" and worker["ok"], worker
     assert {part["name"] for part in worker["results"]} == {"video", "blazepose", "sapnet"}
     assert worker["about"]["numpy"] == installed["numpy"], "Blender's own numpy"
-    assert [entry["origin"] for entry in worker["about"]["estimators"]] == ["shipped"] * 3
+    assert [entry["origin"] for entry in worker["about"]["estimators"]] == ["shipped"] * 4
 
 
 @pytest.mark.parametrize("kind", ALLOWED)

@@ -105,6 +105,17 @@ def test_a_slip_of_the_network_stays_finite() -> None:
     assert np.isfinite(pose.keypoints).all() and np.isfinite(pose.joints).all()
 
 
+def test_the_shipped_regressor() -> None:
+    from posecore.runtime.weights import store
+
+    found = load_estimator("smpl", provider="cpu")
+    pose = found(np.full((120, 90, 3), 127, np.uint8), (20, 10, 50, 100))
+    assert found.name == f"smpl {store.card('smpl').version}" and store.card("smpl").rank is None  # never chosen by auto
+    assert pose.keypoints.shape == (21, 2) and np.isfinite(pose.keypoints).all()
+    height = np.ptp(pose.joints[:, 1])
+    assert 0.3 < height < 2.5  # somebody's, in metres
+
+
 def test_without_weights_it_says_so(tmp_path, monkeypatch) -> None:
     from posecore.runtime import weights
 
