@@ -73,7 +73,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(body_shards: Path, tmp_pa
 
 
 def test_a_few_pictures_are_overfitted(body_shards: Path, tmp_path: Path) -> None:
-    loop = BodyLoop(steps=60, batch=4, rate=3e-3, rate_end=1e-3, accelerator="cpu", ema=0.9, validate_steps=20)
+    loop = BodyLoop(steps=120, batch=4, rate=3e-3, rate_end=1e-3, accelerator="cpu", ema=0.9, validate_steps=10)
     smpl.run(
         recipe(
             body_shards,
