@@ -110,7 +110,8 @@ def test_the_shipped_regressor() -> None:
 
     found = load_estimator("smpl", provider="cpu")
     pose = found(np.full((120, 90, 3), 127, np.uint8), (20, 10, 50, 100))
-    assert found.name == f"smpl {store.card('smpl').version}" and store.card("smpl").rank is None  # never chosen by auto
+    card = store.card("smpl")
+    assert found.name == f"smpl {card.version}" and card.rank is None  # never chosen by auto
     assert pose.keypoints.shape == (21, 2) and np.isfinite(pose.keypoints).all()
     height = np.ptp(pose.joints[:, 1])
     assert 0.3 < height < 2.5  # somebody's, in metres
