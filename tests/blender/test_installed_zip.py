@@ -73,7 +73,7 @@ def test_it_brings_its_own_packages(installed: dict[str, Any]) -> None:
 def test_its_worker_runs_every_network(installed: dict[str, Any]) -> None:
     worker = installed["worker"]
     assert worker["kind"] == "done" and worker["ok"], worker
-    assert {part["name"] for part in worker["results"]} == {"video", "blazepose", "sapnet"}
+    assert {part["name"] for part in worker["results"]} == {"video", "blazepose", "sapnet", "smpl"}
     assert worker["about"]["numpy"] == installed["numpy"], "Blender's own numpy"
     assert [entry["origin"] for entry in worker["about"]["estimators"]] == ["shipped"] * 4
 
