@@ -49,11 +49,7 @@ _UNITS = (
     "gives neither units nor the sums' range: compare within a column, not across."
 )
 _METRES = "MPJPE (24 joints) and PVE in mm, pelvis at 0; PA after a similarity; on rendered bodies alone."
-#: Measured: the true bodies through their true cameras, and through the regressor's fixed focal length.
-_CEILING = (
-    "The silhouettes have clothes on: the true bodies themselves reach an IoU of 0.92 through their true cameras, 0.90 "
-    "through the regressor's fixed focal length."
-)
+_CLOTHES = "The silhouettes have clothes on, so that even the true bodies do not reach an IoU of 1."
 _FITTING = "fitting"
 
 
@@ -122,7 +118,7 @@ def method_tables(
             answers, truth = _answers(method, pictures)
             figures = body_figures(answers, truth)
             rows.append({"method": method, **{label: figures[metric] for metric, label in _FIGURES.items()}})
-        notes = [_UNITS, _METRES, _CEILING] if name == "rendered" else [_UNITS]
+        notes = [_UNITS, _METRES, _CLOTHES] if name == "rendered" else [_UNITS]
         title = f"Bodies on {len(pictures)} held-out pictures: {name}"
         tables.append(Table(f"bodies_{name}", title, rows, notes, digits=2))
     return tables

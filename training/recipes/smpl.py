@@ -16,7 +16,6 @@ import lightning_fabric as lf
 import numpy as np
 import torch
 import tyro
-from safetensors.torch import load_file
 from scipy.spatial.transform import Rotation
 
 from posecore.body import BodyModel, load_body
@@ -123,9 +122,9 @@ def _encoder_weights(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         SourceError: missing, or not a file of weights.
     """
+    if path.suffix == ".safetensors":
+        return load_weights(path)
     try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
         return dict(torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file; expected ImageNet weights of the encoder") from None
